@@ -1,0 +1,41 @@
+# Belfry. `make` alone says what there is.
+
+GO ?= go
+
+# The linter is pinned: a new version finds new things, in a change of its own.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race lint bench kill9
+
+help: ## say what the targets do
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/belfry
+	$(GO) build -o bin/belfry ./cli/belfry
+
+run: build ## build, and run a node with its data in ./data
+	./bin/belfry up --data ./data
+
+test: ## run every test once, with the race detector
+	$(GO) test -race -timeout 15m ./...
+
+race: ## run every test three times over, to meet races that hide
+	$(GO) test -race -timeout 45m -count=3 ./...
+
+lint: ## check format, vet and the linters of .golangci.yml
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	@if $(MAKE) --no-print-directory $(GOLANGCI_LINT); then $(GOLANGCI_LINT) run; \
+	else echo "golangci-lint cannot be installed here: its checks are left out"; fi
+
+bench: ## run the benchmarks of testing/bench, each once
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./testing/bench/...
+
+kill9: ## 5,000 items and 10,000 races, kill -9 amidst them, judged from the stream
+	KILL9_ITEMS=5000 KILL9_SECONDS=20 RACES=10000 $(GO) test -count=1 -run 'TestKill9|TestCancelRaces' -v -timeout 20m ./testing/cluster
+
+$(GOLANGCI_LINT):
+	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv bin/golangci-lint $@
