@@ -1,0 +1,126 @@
+package eventlog
+
+import "strings"
+
+// Type names what happened: belfry.<entity>.<past-tense verb>.
+type Type string
+
+// The types. A name, once released, is never changed or taken away.
+const (
+	TypeFunctionCreated Type = "belfry.function.created"
+	TypeFunctionUpdated Type = "belfry.function.updated"
+	TypeFunctionDeleted Type = "belfry.function.deleted"
+
+	TypeUserCreated Type = "belfry.user.created"
+	TypeUserUpdated Type = "belfry.user.updated"
+	TypeUserDeleted Type = "belfry.user.deleted"
+
+	TypeItemCreated        Type = "belfry.item.created"
+	TypeItemUpdated        Type = "belfry.item.updated"
+	TypeItemCanceled       Type = "belfry.item.canceled"
+	TypeItemClaimed        Type = "belfry.item.claimed"
+	TypeItemInterrupted    Type = "belfry.item.interrupted"
+	TypeItemRetryScheduled Type = "belfry.item.retry_scheduled"
+	TypeItemCompleted      Type = "belfry.item.completed"
+	TypeItemFailed         Type = "belfry.item.failed"
+
+	TypeNodeOpened      Type = "belfry.node.opened"
+	TypePartitionsMoved Type = "belfry.partitions.moved"
+)
+
+// System is the actor of what no user asked for: claims, results, openings. No
+// user can have this id.
+const System = "belfry"
+
+// Event is one thing that happened to one entity.
+//
+// Invariant: within a stream the events of an entity, in the order of the log,
+// have Revision 1, 2, 3 …, and Prev is the sequence of the latest earlier
+// commit that holds one of them (0 for the first; events of one commit share
+// it, and their order in the commit tells).
+type Event struct {
+	ID        string
+	Source    string // /belfry/<node>
+	Subject   string // the entity's id
+	Time      Time
+	Entity    Entity
+	Revision  uint64
+	Prev      uint64
+	Partition int
+	Actor     string
+	// Cause is the id of the request. One that begins with GeneratedCause was
+	// made by a node for a request without an id, and is not remembered.
+	Cause string
+	// CauseIndex is the position in a request that holds many, else -1.
+	CauseIndex int
+	Data       Payload
+}
+
+// GeneratedCause is how causes begin that no caller chose.
+const GeneratedCause = "~"
+
+// Type is the type of the event's payload.
+func (e *Event) Type() Type { return e.Data.eventType() }
+
+// Entity is the kind of entity that events of this type are about.
+func (t Type) Entity() Entity {
+	rest, _ := strings.CutPrefix(string(t), "belfry.")
+	entity, _, _ := strings.Cut(rest, ".")
+	return Entity(entity)
+}
+
+// Payload is the data of an event: one Go type for each Type. The interface is
+// sealed; a switch over payloads can be exhaustive.
+type Payload interface {
+	eventType() Type
+}
+
+// newPayload makes an empty payload to decode into; nil for an unknown type.
+func newPayload(t Type) Payload {
+	switch t {
+	case TypeFunctionCreated:
+		return new(FunctionCreated)
+	case TypeFunctionUpdated:
+		return new(FunctionUpdated)
+	case TypeFunctionDeleted:
+		return new(FunctionDeleted)
+	case TypeUserCreated:
+		return new(UserCreated)
+	case TypeUserUpdated:
+		return new(UserUpdated)
+	case TypeUserDeleted:
+		return new(UserDeleted)
+	case TypeItemCreated:
+		return new(ItemCreated)
+	case TypeItemUpdated:
+		return new(ItemUpdated)
+	case TypeItemCanceled:
+		return new(ItemCanceled)
+	case TypeItemClaimed:
+		return new(ItemClaimed)
+	case TypeItemInterrupted:
+		return new(ItemInterrupted)
+	case TypeItemRetryScheduled:
+		return new(ItemRetryScheduled)
+	case TypeItemCompleted:
+		return new(ItemCompleted)
+	case TypeItemFailed:
+		return new(ItemFailed)
+	case TypeNodeOpened:
+		return new(NodeOpened)
+	case TypePartitionsMoved:
+		return new(PartitionsMoved)
+	}
+	return nil
+}
+
+// Types lists every type of event, in the order of their declaration.
+func Types() []Type {
+	return []Type{
+		TypeFunctionCreated, TypeFunctionUpdated, TypeFunctionDeleted,
+		TypeUserCreated, TypeUserUpdated, TypeUserDeleted,
+		TypeItemCreated, TypeItemUpdated, TypeItemCanceled, TypeItemClaimed, TypeItemInterrupted,
+		TypeItemRetryScheduled, TypeItemCompleted, TypeItemFailed,
+		TypeNodeOpened, TypePartitionsMoved,
+	}
+}

@@ -1,0 +1,144 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfryhq/belfry/eventlog"
+)
+
+// duplicates is the smallest window that the server knows. The expectation
+// alone guards; a larger window would only be loaded into memory at each start.
+const duplicates = 100 * time.Millisecond
+
+// ErrNoStream says that the server has no event stream. At Open it may be a
+// cluster's first start; whether it is, only who remembers an earlier one can
+// say. Afterwards it comes together with eventlog.ErrDamaged.
+var ErrNoStream = errors.New("there is no event stream")
+
+// Log is the event stream on a NATS server or cluster.
+type Log struct {
+	nc  *nats.Conn
+	js  js.JetStream
+	cfg Config
+	// created is when the stream was made: another one under the same name is
+	// not this log.
+	created time.Time
+	// buffer is followBuffer but in tests.
+	buffer int
+}
+
+var _ eventlog.Log = (*Log)(nil)
+
+// Create makes the stream. It is for a cluster that has never had one: it must
+// not be called because a stream was not found. One that is there with the same
+// settings is left as it is; one with others is an error.
+func Create(ctx context.Context, nc *nats.Conn, cfg Config) error {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	api, err := js.New(nc)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.ReadTimeout)
+	defer cancel()
+	if _, err := api.CreateStream(ctx, settings(cfg)); err != nil {
+		return fmt.Errorf("create stream %s: %w", eventlog.Stream, err)
+	}
+	return nil
+}
+
+// Open binds to the stream that is there. It returns ErrNoStream if there is
+// none, and refuses one whose settings could lose or hide a message, naming the
+// setting. It does not look for holes: that is Integrity.
+func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	api, err := js.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.ReadTimeout)
+	defer cancel()
+	stream, err := api.Stream(ctx, eventlog.Stream)
+	if errors.Is(err, js.ErrStreamNotFound) {
+		return nil, fmt.Errorf("open %s: %w", eventlog.Stream, ErrNoStream)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", eventlog.Stream, err)
+	}
+	info := stream.CachedInfo()
+	if err := trust(info.Config); err != nil {
+		return nil, err
+	}
+	return &Log{nc: nc, js: api, cfg: cfg, created: info.Created, buffer: followBuffer}, nil
+}
+
+// settings are the stream's. DiscardNew has no effect while there are no
+// limits; should someone set one, appends are refused rather than history lost.
+func settings(cfg Config) js.StreamConfig {
+	return js.StreamConfig{
+		Name:              eventlog.Stream,
+		Description:       "what happened: the source of truth of belfry",
+		Subjects:          []string{eventlog.SubjectPrefix + "*"},
+		Retention:         js.LimitsPolicy,
+		Storage:           js.FileStorage,
+		Discard:           js.DiscardNew,
+		MaxConsumers:      -1,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+		Duplicates:        duplicates,
+		Replicas:          cfg.Replicas,
+		DenyDelete:        true,
+		Metadata:          map[string]string{"belfry": "events"},
+	}
+}
+
+// trust says which setting of a stream forbids to rely on it.
+func trust(c js.StreamConfig) error {
+	var wrong []string
+	must := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Sprintf(format, args...))
+		}
+	}
+	must(slices.Equal(c.Subjects, []string{eventlog.SubjectPrefix + "*"}), "subjects is %q and must be %q", c.Subjects, eventlog.SubjectPrefix+"*")
+	must(c.Storage == js.FileStorage, "storage is %s and must be File", c.Storage)
+	must(c.PersistMode == js.DefaultPersistMode, "persist_mode is %s and must be default", c.PersistMode)
+	must(c.Retention == js.LimitsPolicy, "retention is %s and must be Limits", c.Retention)
+	must(c.Discard == js.DiscardNew, "discard is %s and must be New", c.Discard)
+	must(c.MaxMsgs <= 0, "max_msgs is %d and must be -1", c.MaxMsgs)
+	must(c.MaxBytes <= 0, "max_bytes is %d and must be -1", c.MaxBytes)
+	must(c.MaxAge == 0, "max_age is %s and must be 0", c.MaxAge)
+	must(c.MaxMsgsPerSubject <= 0, "max_msgs_per_subject is %d and must be -1", c.MaxMsgsPerSubject)
+	must(c.MaxMsgSize <= 0, "max_msg_size is %d and must be -1", c.MaxMsgSize)
+	must(c.Duplicates == duplicates, "duplicate_window is %s and must be %s", c.Duplicates, duplicates)
+	must(c.FirstSeq <= 1, "first_seq is %d and must be 1", c.FirstSeq)
+	must(c.DenyDelete, "deny_delete is off and must be on")
+	must(!c.NoAck, "no_ack is on and must be off")
+	must(!c.Sealed, "sealed is on and must be off")
+	must(!c.AllowDirect, "allow_direct is on and must be off: any replica could answer a read from its past")
+	must(!c.AllowRollup, "allow_rollup_hdrs is on and must be off")
+	must(!c.AllowMsgTTL, "allow_msg_ttl is on and must be off")
+	must(!c.AllowMsgCounter, "allow_msg_counter is on and must be off")
+	must(!c.AllowMsgSchedules, "allow_msg_schedules is on and must be off")
+	must(c.Mirror == nil && len(c.Sources) == 0, "it is a mirror of other streams and must stand alone")
+	must(c.SubjectTransform == nil, "subject_transform is set and must not be")
+	if len(wrong) > 0 {
+		return fmt.Errorf("stream %s cannot be trusted: %s: restore its settings", eventlog.Stream, strings.Join(wrong, "; "))
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package eventlog_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/belfryhq/belfry/eventlog"
+)
+
+// Moments of the samples.
+const (
+	noon  eventlog.Time = 1_750_000_000_000
+	later eventlog.Time = 1_750_000_360_123
+)
+
+// samples are one event of each type, every field set. They never change: the
+// golden commit holds them.
+func samples() []eventlog.Event {
+	text := func(s string) *string { return &s }
+	timeout, limit, loss, priority := eventlog.Duration(90e9), eventlog.Size(1<<30), eventlog.LossFail, 7
+	retry := eventlog.Retry{MaxAttempts: 3, Backoff: 5e9, Multiplier: 1.5, MaxBackoff: 60e9}
+	function := eventlog.Ref{ID: "fun_01jxs7e8000000000000000001", Name: "send_invoice"}
+	head := eventlog.RunHead{Run: "run_01jxs7e8000000000000000002", Attempt: 2, ScheduledFor: noon, Executor: "n1"}
+	end := eventlog.Ended{
+		FunctionVersion: 3, Started: noon + 2, Finished: later, LatenessMS: 2.417,
+		Logs:          []eventlog.LogLine{{Time: noon + 3, Stream: "stdout", Text: "héllo \"world\"\n"}},
+		LogsTruncated: true,
+	}
+	failure := eventlog.Error{Type: "ValueError", Message: "no such invoice", Traceback: "Traceback …\n  File \"main.py\", line 3"}
+	payloads := []eventlog.Payload{
+		&eventlog.FunctionCreated{
+			Name: "send_invoice", Description: "sends one", Code: "def execute(current_user, **kwargs):\n    return {}\n", Version: 1,
+			Timeout: timeout, MemoryLimit: limit, Retry: retry, OnExecutorLoss: eventlog.LossRetry, Pool: "default",
+		},
+		&eventlog.FunctionUpdated{
+			Name: text("send"), Description: text(""), Code: text("def execute(u): pass"), Version: 2,
+			Timeout: &timeout, MemoryLimit: &limit, Retry: &retry, OnExecutorLoss: &loss, Pool: text("big"),
+		},
+		&eventlog.FunctionDeleted{Name: "send"},
+		&eventlog.UserCreated{Name: "Ada", Fields: eventlog.UserFields{"email": jsontext.Value(`"ada@example.org"`), "is_superuser": jsontext.Value(`true`)}},
+		&eventlog.UserUpdated{Name: text("Ada L."), Fields: eventlog.UserFields{"email": jsontext.Value(`null`), "tags": jsontext.Value(`["a",{"b":1.50}]`)}},
+		&eventlog.UserDeleted{Name: "Ada L."},
+		&eventlog.ItemCreated{
+			Name: "send the invoice", RunDateTime: later, Function: function, Data: jsontext.Value(`{"invoice":4711}`),
+			RunningUser: "ada", Priority: 7, Retry: &retry,
+		},
+		&eventlog.ItemUpdated{
+			Name: text("later"), RunDateTime: later, Function: &function, Data: jsontext.Value(`{}`),
+			RunningUser: text(""), Priority: &priority, Retry: &retry,
+		},
+		&eventlog.ItemCanceled{RunHead: head, Ended: end, Reason: "not needed"},
+		&eventlog.ItemClaimed{RunHead: head, Incarnation: "01JXS7E8000000000000000003", Pool: "default"},
+		&eventlog.ItemInterrupted{RunHead: head, Reason: eventlog.InterruptionLost},
+		&eventlog.ItemRetryScheduled{RunHead: head, Ended: end, RetryAt: later, Error: failure},
+		&eventlog.ItemCompleted{RunHead: head, Ended: end, Result: jsontext.Value(`{"sent":true,"n":1e3}`)},
+		&eventlog.ItemFailed{RunHead: head, Ended: end, Error: failure},
+		&eventlog.NodeOpened{Process: "01JXS7E8000000000000000004", Stream: "01JXS7E8000000000000000005", Version: "v1.0.0"},
+		&eventlog.PartitionsMoved{From: "n1", To: "n2", Partitions: []int{0, 17, 63}, Stream: "01JXS7E8000000000000000005"},
+	}
+	events := make([]eventlog.Event, len(payloads))
+	for i, p := range payloads {
+		events[i] = sample(i, p)
+	}
+	return events
+}
+
+// sample is the i-th event, with p.
+func sample(i int, p eventlog.Payload) eventlog.Event {
+	e := eventlog.Event{
+		ID: fmt.Sprintf("01JXS7E8000000000000000000-%d", i), Source: "/belfry/n1", Time: noon, Revision: uint64(i) + 1, Prev: uint64(i) * 1000,
+		Actor: "admin", Cause: "01JXS7E8000000000000000006", CauseIndex: i - 1, Data: p,
+	}
+	e.Entity = e.Type().Entity()
+	e.Subject = map[eventlog.Entity]string{
+		eventlog.EntityFunction: "fun_01jxs7e8000000000000000001", eventlog.EntityUser: "ada", eventlog.EntityItem: "sci_01jxs7e8000000000000000002",
+		eventlog.EntityNode: "n1", eventlog.EntityPartitions: "partitions",
+	}[e.Entity]
+	e.Partition = eventlog.PartitionOf(e.Entity, e.Subject)
+	return e
+}
+
+// TestSamplesAreComplete keeps the golden commit honest.
+func TestSamplesAreComplete(t *testing.T) {
+	var types []eventlog.Type
+	for _, e := range samples() {
+		types = append(types, e.Type())
+		v := reflect.ValueOf(e.Data).Elem()
+		for _, f := range reflect.VisibleFields(v.Type()) {
+			if v.FieldByIndex(f.Index).IsZero() {
+				t.Errorf("the sample of %s does not set %s", e.Type(), f.Name)
+			}
+		}
+	}
+	if !reflect.DeepEqual(types, eventlog.Types()) {
+		t.Errorf("samples of %v, want one of each type: %v", types, eventlog.Types())
+	}
+}
+
+// encode makes a commit.
+func encode(t testing.TB, events ...eventlog.Event) []byte {
+	t.Helper()
+	encoded := make([]eventlog.Encoded, len(events))
+	prev := make([]uint64, len(events))
+	size := 2
+	for i := range events {
+		var err error
+		if encoded[i], err = eventlog.Encode(&events[i]); err != nil {
+			t.Fatal(err)
+		}
+		prev[i] = events[i].Prev
+		size += encoded[i].Size()
+	}
+	commit := eventlog.AppendCommit(nil, encoded, prev)
+	if len(commit) > size {
+		t.Fatalf("a commit of %d bytes was announced as at most %d", len(commit), size)
+	}
+	return commit
+}
+
+// decode reads a commit.
+func decode(t testing.TB, commit []byte) []eventlog.Event {
+	t.Helper()
+	events, err := eventlog.Decode(commit)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, commit)
+	}
+	return events
+}
+
+// same fails unless the events are equal.
+func same(t testing.TB, got, want []eventlog.Event) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("got %d events, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Errorf("event %d:\n got %+v\n     %+v\nwant %+v\n     %+v", i, got[i], got[i].Data, want[i], want[i].Data)
+		}
+	}
+}
