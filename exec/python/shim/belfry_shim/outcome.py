@@ -1,0 +1,156 @@
+"""A return value as JSON; an exception as type, message and traceback."""
+
+import json
+import traceback
+from math import isfinite
+
+DEPTH_MAX = 500
+TRACEBACK_FRAMES_MAX = 1000
+MESSAGE_BYTES_MAX = 4 << 10
+TRACEBACK_BYTES_MAX = 16 << 10
+
+_SCALARS = frozenset((str, int, bool, type(None)))
+_ALLOWED = "return strings, numbers, booleans, None, lists and objects with string keys"
+
+
+def _encoder():
+    """Turns a value into compact JSON text. Uses the C encoder that
+    json.JSONEncoder makes anew for each value, but keeps it; `_check` has
+    seen to it that no value holds itself."""
+    slow = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        parts = json.encoder.c_make_encoder(
+            None, slow.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+        )
+    except TypeError:  # another Python than CPython, or a later one
+        return slow.encode
+    return lambda value: "".join(parts(value, 0))
+
+
+_encode = _encoder()
+
+
+class Refusal(Exception):
+    """An error of Belfry's own: all of it is in the message."""
+
+
+class ResultNotJSON(Refusal):
+    """The return value cannot be written as JSON."""
+
+
+class ResultTooLarge(Refusal):
+    """The JSON of the return value is larger than a result may be."""
+
+
+def encode(value, bytes_max):
+    """The JSON of a return value, as bytes.
+
+    Stricter than json.dumps: a key that is not a string is refused, not
+    turned into one (two keys could become the same), and so are NaN, infinity
+    and text that is not Unicode.
+    """
+    try:
+        _check(value, 0)
+        text = _encode(value)
+        data = text.encode("utf-8")
+    except _Flaw as flaw:
+        raise ResultNotJSON("result%s: %s; %s" % ("".join(reversed(flaw.path)), flaw.why, _ALLOWED)) from None
+    except UnicodeEncodeError:
+        raise ResultNotJSON("the result holds text with a lone surrogate, which is not Unicode") from None
+    except RecursionError:
+        raise ResultNotJSON("the result is nested too deeply") from None
+    except (TypeError, ValueError) as err:
+        raise ResultNotJSON("%s; %s" % (err, _ALLOWED)) from None
+    if len(data) > bytes_max:
+        raise ResultTooLarge("the result is %d bytes of JSON; %d are allowed: return less" % (len(data), bytes_max))
+    return data
+
+
+def describe(error, filename):
+    """An exception as a dict. Shows the frames from the function's own code
+    on; never raises, whatever the exception's methods do."""
+    kind = _try(lambda: str(type(error).__name__)) or "Exception"
+    message = _try(lambda: str(error))
+    if message is None:
+        message = "the exception has no readable message"
+    trace = _try(lambda: _traceback(error, filename))
+    if trace is None:  # out of memory, most likely: let go of what the frames hold
+        _try(lambda: traceback.clear_frames(error.__traceback__))
+        trace = ""
+    return {
+        "type": _cut(kind, 200),
+        "message": _cut(message, MESSAGE_BYTES_MAX),
+        "traceback": _cut(trace, TRACEBACK_BYTES_MAX),
+    }
+
+
+class _Flaw(Exception):
+    def __init__(self, why):
+        super().__init__(why)
+        self.why = why
+        self.path = []
+
+
+def _check(value, depth):
+    kind = type(value)
+    if kind in _SCALARS:
+        return
+    if depth > DEPTH_MAX:
+        raise _Flaw("nested deeper than %d levels, or holds itself" % DEPTH_MAX)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise _Flaw("a key is %s, not a string" % _a(key))
+            try:
+                _check(item, depth + 1)
+            except _Flaw as flaw:
+                _at(flaw, ".%s" % key if key.isidentifier() else "[%s]" % json.dumps(key))
+                raise
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            try:
+                _check(item, depth + 1)
+            except _Flaw as flaw:
+                _at(flaw, "[%d]" % index)
+                raise
+    elif isinstance(value, float):
+        if not isfinite(value):
+            raise _Flaw("%r is not JSON" % float(value))
+    elif not isinstance(value, (str, int)):
+        raise _Flaw("%s is not JSON" % _a(value))
+
+
+def _at(flaw, step):
+    if len(flaw.path) < 20:
+        flaw.path.append(step[:100])
+
+
+def _a(value):
+    name = type(value).__name__
+    return ("an " if name[:1].lower() in "aeiou" else "a ") + name
+
+
+def _traceback(error, filename):
+    if isinstance(error, Refusal):
+        return ""
+    own = error.__traceback__
+    while own is not None and own.tb_frame.f_code.co_filename != filename:
+        own = own.tb_next
+    shown = traceback.TracebackException(type(error), error, own, limit=-TRACEBACK_FRAMES_MAX)
+    return "".join(shown.format()).rstrip("\n")
+
+
+def _try(make):
+    try:
+        return make()
+    except BaseException:
+        return None
+
+
+def _cut(text, bytes_max):
+    """At most bytes_max bytes of UTF-8; the middle is cut."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) > bytes_max:
+        half = bytes_max // 2 - 32
+        data = data[:half] + b"\n... %d bytes cut ...\n" % (len(data) - 2 * half) + data[-half:]
+    return data.decode("utf-8", "ignore")

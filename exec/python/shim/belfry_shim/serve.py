@@ -1,0 +1,115 @@
+"""One request after the other, until the other side is gone."""
+
+import json
+import mmap
+import os
+import select
+from time import time_ns
+
+import valstorm
+from valstorm.models import User
+
+from belfry_shim import channel, limits, outcome
+from belfry_shim.capture import Capture
+from belfry_shim.function import Function, finish
+
+OUTPUT_BYTES_MAX = 1 << 20
+RESULT_BYTES_MAX = 256 << 10
+CLOCK_BYTES = 8
+SPARE_AFTER = 0.01  # seconds
+
+# Flags of an answer.
+WARM, FAILED = 1, 2
+
+_request = channel.REQUEST.unpack_from
+_sizes = channel.RUN_SIZES.unpack_from
+_BODY = channel.REQUEST.size
+_RUN = _BODY + channel.RUN_SIZES.size
+
+
+class Worker:
+    """Serves runs of one function, or checks; one at a time."""
+
+    def __init__(self, channel, clock):
+        self.channel = channel
+        self.clock = clock  # shared memory: when the function's first line began
+        self.capture = Capture(channel, OUTPUT_BYTES_MAX)
+        self.function = None  # once its code came
+        self.execute = None  # once its module ran
+        self.started = 0
+
+    def serve(self):
+        while True:
+            frame = self.channel.receive()
+            if frame is None:
+                os._exit(0)  # at once: no exit handlers, no waiting for threads
+            _, kind, number = _request(frame)
+            if kind == channel.RUN:
+                self.run(number, frame)
+            elif kind == channel.LOAD:
+                self.function = Function(**channel.value(frame[_BODY:]))
+            else:
+                self.check(number, **channel.value(frame[_BODY:]))
+
+    def run(self, number, frame):
+        """One run, from its frame to its answer. This is the path that must
+        be short: what a warm no-op costs is mostly here."""
+        flags = WARM
+        self.started = 0
+        self.capture.begin(number)
+        try:
+            body = self.call(frame)
+        except BaseException as error:
+            body = json.dumps(outcome.describe(error, self.function.filename)).encode()
+            # A module that did not load is not half used again, and a process
+            # that ran out of memory is full of holes.
+            unfit = self.started == 0 or isinstance(error, MemoryError)
+            flags = FAILED if unfit else FAILED | WARM
+        dropped = self.capture.end()
+        if children_left():
+            flags &= ~WARM
+        self.channel.done(number, self.started, dropped, flags, body)
+
+    def call(self, frame):
+        run_size, user_size = _sizes(frame, _BODY)
+        user_at = _RUN + run_size
+        data_at = user_at + user_size
+        valstorm.run._now(frame[_RUN:user_at])
+        execute = self.execute
+        if execute is None:
+            limits.memory(self.function.memory)
+            self.execute = execute = self.function.load()
+        user = User._of(channel.value(frame[user_at:data_at]))
+        data = channel.value(frame[data_at:])
+        self.started = started = time_ns()
+        self.clock[:] = started.to_bytes(CLOCK_BYTES, "big")
+        value = execute(user, **data)
+        if hasattr(value, "__await__"):
+            value = finish(value)
+        return outcome.encode(value, RESULT_BYTES_MAX)
+
+    def check(self, number, name, code):
+        from belfry_shim.check import check
+
+        self.channel.checked(number, json.dumps(check(name, code)).encode())
+
+
+def children_left():
+    """Whether a run left processes behind. Takes leave of those that ended."""
+    try:
+        while True:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return True
+    except ChildProcessError:
+        return False
+
+
+def main(requests, responses, clock):
+    limits.no_core_dumps()
+    worker = Worker(channel.Channel(requests, responses), mmap.mmap(clock, CLOCK_BYTES))
+    os.close(clock)
+    # A spare process has time to import what async code will need; one that is
+    # started for a run gets it at once.
+    if not select.select([requests], [], [], SPARE_AFTER)[0]:
+        import asyncio  # noqa: F401
+    worker.serve()

@@ -1,0 +1,9 @@
+"""What every function can import with nothing installed.
+
+    from valstorm.models import User
+    from valstorm import run     # the current run: run.id, run.attempt, …
+"""
+
+from valstorm._run import Run as _Run
+
+run = _Run()

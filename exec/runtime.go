@@ -1,0 +1,58 @@
+package exec
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/belfryhq/belfry/exec/wire"
+)
+
+// Runtime executes code. exec/python is one; the executor knows no other
+// thing about the language. Its methods are called concurrently.
+type Runtime interface {
+	// Version of the language, for people: "3.13.1".
+	Version() string
+
+	// Check says whether code compiles and defines what a run will call,
+	// without executing any of it. A nil CodeError means that it is sound;
+	// an error means that it could not be checked.
+	Check(ctx context.Context, name, code string) (*wire.CodeError, error)
+
+	// Run executes one attempt and returns when nothing of it runs any more.
+	// It enforces the job's time-out and memory limit, and ends the attempt
+	// at once, with Kind Canceled, when ctx ends. Each line of output is
+	// given to line as it comes: one call at a time, none after Run returned.
+	Run(ctx context.Context, job *Job, line func(wire.LogLine)) Ended
+}
+
+// Job is one attempt, as a Runtime sees it.
+type Job struct {
+	Run          string
+	Attempt      int
+	Source       wire.Source
+	ScheduledFor time.Time
+	Function     string // id
+	FunctionName string
+	Version      int
+	Code         string
+	User         jsontext.Value // an object
+	UserID       string
+	Data         jsontext.Value // an object
+	Timeout      time.Duration
+	MemoryLimit  int64 // bytes; 0 is none
+}
+
+// Ended is how an attempt ended.
+type Ended struct {
+	// Kind is Completed, Failed, TimedOut, Canceled, or Lost when the runtime
+	// itself could not go on.
+	Kind     wire.OutcomeKind
+	Started  time.Time // the function's first line, never earlier; zero if never
+	Finished time.Time
+	Result   jsontext.Value
+	Error    *wire.Error
+	// Dropped is how many bytes of output were not given to line.
+	Dropped int64
+}
