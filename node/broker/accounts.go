@@ -1,0 +1,188 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+)
+
+// The accounts, one for each circle of trust.
+const (
+	accountNode      = "BELFRY"
+	accountCallers   = "CALLERS"
+	accountExecutors = "EXECUTORS"
+)
+
+// walls says which subjects pass from one account to another, in the server's
+// own language. A service carries a request, and its reply back into the
+// account that asked. A stream carries messages one way, which is three times
+// cheaper: what flows for every run is one.
+//
+// CALLERS imports $JS.API.INFO, which no caller may ask, because the server
+// gives an account without this import all of $JS.API from the system account,
+// where the answer is that it has no JetStream.
+const walls = `
+accounts {
+  SYS {}
+  BELFRY {
+    jetstream: enabled
+    exports: [
+      {service: "$JS.API.INFO", accounts: [CALLERS]}
+      {service: "$JS.API.STREAM.INFO.BELFRY_EVENTS",    accounts: [CALLERS]}
+      {service: "$JS.API.STREAM.MSG.GET.BELFRY_EVENTS", accounts: [CALLERS]}
+      {stream:  "belfry.run.*.*",  accounts: [EXECUTORS]}
+      {stream:  "belfry.exec.*.*", accounts: [EXECUTORS]}
+      {service: "belfry.logs.>",   accounts: [EXECUTORS]}
+      {service: "_INBOX_NODE.>",   accounts: [EXECUTORS]}
+    ]
+    imports: [
+      {stream: {account: EXECUTORS, subject: "belfry.announce.*"}}
+      {stream: {account: EXECUTORS, subject: "belfry.result.*.*"}}
+    ]
+  }
+  CALLERS {
+    imports: [
+      {service: {account: BELFRY, subject: "$JS.API.INFO"}}
+      {service: {account: BELFRY, subject: "$JS.API.STREAM.INFO.BELFRY_EVENTS"}}
+      {service: {account: BELFRY, subject: "$JS.API.STREAM.MSG.GET.BELFRY_EVENTS"}}
+    ]
+  }
+  EXECUTORS {
+    exports: [
+      {stream: "belfry.announce.*", accounts: [BELFRY]}
+      {stream: "belfry.result.*.*", accounts: [BELFRY]}
+    ]
+    imports: [
+      {stream:  {account: BELFRY, subject: "belfry.run.*.*"}}
+      {stream:  {account: BELFRY, subject: "belfry.exec.*.*"}}
+      {service: {account: BELFRY, subject: "belfry.logs.>"}}
+      {service: {account: BELFRY, subject: "_INBOX_NODE.>"}}
+    ]
+  }
+}
+system_account: SYS
+`
+
+// Inbox prefixes. An executor's is inboxExecutor + its name; as names have no
+// capitals, none can be the node's.
+const (
+	inboxNode     = "_INBOX_NODE"
+	inboxExecutor = "_INBOX_"
+	inboxCaller   = "_INBOX"
+)
+
+// replyWithin bounds how long an executor may take to answer a request.
+const replyWithin = 30 * time.Second
+
+// identity is who a connection is: a key, and what it may do.
+type identity struct {
+	key     nkeys.KeyPair
+	inbox   string // prefix of its reply subjects
+	account string
+	// permissions is nil for who may do everything in the account.
+	permissions *server.Permissions
+	inProcess   bool // refused over TCP
+}
+
+// identities are all that the server knows.
+type identities struct {
+	node, service, caller identity
+	executors             map[string]identity
+}
+
+func newIdentities(executors []string) (identities, error) {
+	ids := identities{
+		node:      identity{account: accountNode, inbox: inboxNode, inProcess: true},
+		service:   identity{account: accountCallers, inbox: inboxCaller, permissions: servicePermissions(), inProcess: true},
+		caller:    identity{account: accountCallers, inbox: inboxCaller, permissions: callerPermissions()},
+		executors: make(map[string]identity, len(executors)),
+	}
+	var err error
+	for _, id := range []*identity{&ids.node, &ids.service, &ids.caller} {
+		if id.key, err = nkeys.CreateUser(); err != nil {
+			return identities{}, fmt.Errorf("draw a key: %w", err)
+		}
+	}
+	for _, name := range executors {
+		key, err := nkeys.CreateUser()
+		if err != nil {
+			return identities{}, fmt.Errorf("draw a key: %w", err)
+		}
+		ids.executors[name] = identity{
+			key: key, account: accountExecutors, inbox: inboxExecutor + name,
+			permissions: executorPermissions(name), inProcess: true,
+		}
+	}
+	return ids, nil
+}
+
+func servicePermissions() *server.Permissions {
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{inboxCaller + ".>"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"belfry.api.>", "$SRV.>"}},
+	}
+}
+
+func callerPermissions() *server.Permissions {
+	return &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{
+			"belfry.api.>",
+			"$SRV.>",
+			"$JS.API.STREAM.INFO.BELFRY_EVENTS",
+			"$JS.API.STREAM.MSG.GET.BELFRY_EVENTS",
+		}},
+		Subscribe: &server.SubjectPermission{Allow: []string{inboxCaller + ".>"}},
+	}
+}
+
+// executorPermissions trusts that name is valid.
+func executorPermissions(name string) *server.Permissions {
+	return &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{
+			"belfry.announce." + name,
+			"belfry.result." + name + ".*",
+			"belfry.logs." + name + ".>",
+		}},
+		Subscribe: &server.SubjectPermission{Allow: []string{
+			"belfry.run.*." + name,
+			"belfry.exec." + name + ".>",
+			inboxExecutor + name + ".>",
+		}},
+		Response: &server.ResponsePermission{MaxMsgs: 1, Expires: replyWithin},
+	}
+}
+
+// install makes the accounts and identities part of the server's options.
+func (ids identities) install(opts *server.Options) error {
+	if err := opts.ProcessConfigString(walls); err != nil {
+		return fmt.Errorf("nats accounts: %w", err)
+	}
+	accounts := make(map[string]*server.Account, len(opts.Accounts))
+	for _, account := range opts.Accounts {
+		accounts[account.Name] = account
+	}
+	all := []identity{ids.node, ids.service, ids.caller}
+	for _, executor := range ids.executors {
+		all = append(all, executor)
+	}
+	for _, id := range all {
+		public, err := id.key.PublicKey()
+		if err != nil {
+			return fmt.Errorf("public key: %w", err)
+		}
+		user := &server.NkeyUser{Nkey: public, Account: accounts[id.account], Permissions: id.permissions}
+		if id.inProcess {
+			user.AllowedConnectionTypes = map[string]struct{}{jwt.ConnectionTypeInProcess: {}}
+		}
+		opts.Nkeys = append(opts.Nkeys, user)
+	}
+	nameless, err := ids.caller.key.PublicKey()
+	if err != nil {
+		return fmt.Errorf("public key: %w", err)
+	}
+	opts.NoAuthUser = nameless
+	return nil
+}

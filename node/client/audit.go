@@ -1,0 +1,66 @@
+package client
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/belfryhq/belfry/node/api"
+)
+
+// AuditEvents reads events in the order of the log.
+func (c *Client) AuditEvents(ctx context.Context, in api.AuditEvents) (api.AuditPage, error) {
+	return call[api.AuditPage](ctx, c, "audit", "events", in)
+}
+
+// FollowAudit calls each with every event that in asks for, in the order of the
+// log, as Belfry sent it: first with those that are there, then with those that
+// happen, through outages too. It ends with each's error, with a refusal, or
+// with ctx's cause. Belfry does not tell callers of events, so this asks again
+// and again.
+func (c *Client) FollowAudit(ctx context.Context, in api.AuditEvents, each func(jsontext.Value) error) error {
+	for pause := shortestPause; ; pause = longer(pause) {
+		page, err := c.AuditEvents(ctx, in)
+		if err != nil && outage(err) == nil {
+			return err
+		}
+		for _, event := range page.Events {
+			if err := each(event); err != nil {
+				return err
+			}
+		}
+		more := page.Next != "" && page.Next != in.After
+		if in.After, err = endOf(page, in.After); err != nil {
+			return err
+		}
+		if more || len(page.Events) > 0 {
+			pause = shortestPause
+		}
+		if more {
+			continue // there is another page already
+		}
+		if !sleep(ctx, pause) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// endOf is where a page ended that began after a place. The last page has no
+// Next: it ended with the commit of its last event.
+func endOf(page api.AuditPage, after string) (string, error) {
+	if page.Next != "" {
+		return page.Next, nil
+	}
+	if len(page.Events) == 0 {
+		return after, nil
+	}
+	var last struct {
+		Seq uint64 `json:"seq"`
+	}
+	if err := json.Unmarshal(page.Events[len(page.Events)-1], &last, lenient()); err != nil {
+		return "", err
+	}
+	return strconv.FormatUint(last.Seq, 10), nil
+}

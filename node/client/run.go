@@ -1,0 +1,27 @@
+package client
+
+import (
+	"context"
+
+	"github.com/belfryhq/belfry/node/api"
+)
+
+// GetRun reads a run, with the beginning of its output.
+func (c *Client) GetRun(ctx context.Context, id string) (api.Run, error) {
+	return call[api.Run](ctx, c, "run", "get", api.GetOf("run", id))
+}
+
+// ListRuns reads a page of runs, newest first.
+func (c *Client) ListRuns(ctx context.Context, in api.RunList) (api.Page[api.Run], error) {
+	return call[api.Page[api.Run]](ctx, c, "run", "list", in)
+}
+
+// RunLogs reads what the code of a run printed and logged.
+func (c *Client) RunLogs(ctx context.Context, id string) (api.RunLogs, error) {
+	return call[api.RunLogs](ctx, c, "run", "logs", api.GetOf("run", id))
+}
+
+// CancelRun stops a run.
+func (c *Client) CancelRun(ctx context.Context, in api.Cancel) (api.Run, error) {
+	return call[api.Run](ctx, c, "run", "cancel", in)
+}

@@ -1,0 +1,123 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// State is a copy of what this node knows to be agreed. On the leader it is
+// current once WaitLeader returned or a duty runs; elsewhere it may lag.
+func (c *Cluster) State() State { return c.fsm.State() }
+
+// Leader is the name of the node that leads, as far as this node knows; "" is
+// nobody.
+func (c *Cluster) Leader() string {
+	_, id := c.raft.LeaderWithID()
+	return string(id)
+}
+
+// IsLeader tells whether this node leads, as far as it knows.
+func (c *Cluster) IsLeader() bool { return c.raft.State() == raft.Leader }
+
+// WaitLeader returns when a leader is known. If it is this node, State is then
+// current. It returns the cause of ctx when that ends first, and ErrStopped
+// when the Cluster was stopped.
+func (c *Cluster) WaitLeader(ctx context.Context) error {
+	seen := make(chan raft.Observation, 1)
+	observer := raft.NewObserver(seen, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	})
+	c.raft.RegisterObserver(observer)
+	defer c.raft.DeregisterObserver(observer)
+	for {
+		var again <-chan time.Time
+		if c.IsLeader() {
+			if c.barrier(ctx) == nil {
+				return nil
+			}
+			again = time.After(barrierRetry)
+		} else if leader := c.Leader(); leader != "" && leader != c.cfg.Name {
+			return nil
+		}
+		select {
+		case <-seen:
+		case <-again:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.done:
+			return ErrStopped
+		}
+	}
+}
+
+// PutMember makes m a member, or replaces what is known of it.
+//
+// Like all commands it works on the leader only, and returns when the change is
+// on the disks of a majority and in the State of this node. Otherwise the error
+// wraps ErrNotLeader, ErrBusy, ErrUnknownOutcome, ErrRefused or ErrStopped, or
+// is the cause of a ctx that had ended before.
+func (c *Cluster) PutMember(ctx context.Context, m Member) error {
+	_, err := c.command(ctx, putMember{m})
+	return err
+}
+
+// PutPlan replaces the plan. A plan that names a node which is not a member is
+// refused.
+func (c *Cluster) PutPlan(ctx context.Context, p Plan) error {
+	_, err := c.command(ctx, putPlan{p})
+	return err
+}
+
+// IntendStream announces that the event stream is about to be created with this
+// id, and returns the stream there is: the first id that was announced wins,
+// for ever.
+func (c *Cluster) IntendStream(ctx context.Context, id string) (Stream, error) {
+	return c.command(ctx, intendStream{id})
+}
+
+// StreamCreated records that the stream exists.
+func (c *Cluster) StreamCreated(ctx context.Context, id string) error {
+	_, err := c.command(ctx, streamCreated{id})
+	return err
+}
+
+// RaiseLowWater records that the stream reached seq. A lower one than is known
+// changes nothing.
+func (c *Cluster) RaiseLowWater(ctx context.Context, id string, seq uint64) error {
+	_, err := c.command(ctx, raiseLowWater{id, seq})
+	return err
+}
+
+func (c *Cluster) command(ctx context.Context, what command) (Stream, error) {
+	select {
+	case <-c.done:
+		return Stream{}, ErrStopped
+	default:
+	}
+	if ctx.Err() != nil {
+		return Stream{}, context.Cause(ctx)
+	}
+	data, err := encode(what)
+	if err != nil {
+		return Stream{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.CommandTimeout)
+	defer cancel()
+	outcome := make(chan result, 1)
+	err = await(ctx, func() error {
+		future := c.raft.Apply(data, c.cfg.CommandTimeout)
+		if err := future.Error(); err != nil {
+			return err
+		}
+		outcome <- future.Response().(result)
+		return nil
+	})
+	if err != nil {
+		return Stream{}, err
+	}
+	r := <-outcome
+	return r.stream, r.err
+}

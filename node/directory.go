@@ -1,0 +1,123 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// directory is a data directory in use.
+type directory struct {
+	path string
+	lock *os.File
+}
+
+// identity is the file belfry.json: what the directory's content belongs to.
+type identity struct {
+	Mode   string `json:"mode"` // standalone or clustered
+	Node   string `json:"node"`
+	Format int    `json:"format"`
+}
+
+const (
+	identityFile   = "belfry.json"
+	lockFile       = "belfry.lock"
+	modeStandalone = "standalone"
+	formatNow      = 1
+)
+
+// openDirectory makes or takes a data directory, for this process alone.
+func openDirectory(path string) (*directory, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory %s cannot be made (%w): choose another with --data", path, cause(err))
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s is not writable (%w): choose another with --data", path, cause(err))
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(lock.Name()) // for the message only
+		return nil, errors.Join(fmt.Errorf("data directory %s is in use by another belfry (process %s): stop it, or choose another with --data", path, strings.TrimSpace(string(holder))), lock.Close())
+	}
+	d := &directory{path, lock}
+	if err := d.identify(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := errors.Join(lock.Truncate(0), writeAt(lock, fmt.Sprintln(os.Getpid()))); err != nil {
+		return nil, errors.Join(fmt.Errorf("data directory %s is not writable (%w): choose another with --data", path, err), d.close())
+	}
+	return d, nil
+}
+
+func writeAt(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
+}
+
+// cause is the reason of a file error without the path, which is told already.
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// identify reads belfry.json, or writes it into an empty directory.
+func (d *directory) identify() error {
+	file := filepath.Join(d.path, identityFile)
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		entries, err := os.ReadDir(d.path)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.Name() != lockFile && e.Name() != identityFile+".new" {
+				return fmt.Errorf("data directory %s holds %s and no %s: it is not Belfry's; choose an empty one with --data", d.path, e.Name(), identityFile)
+			}
+		}
+		return d.write(file, identity{Mode: modeStandalone, Node: Name, Format: formatNow})
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be read (%w): choose another directory with --data", file, cause(err))
+	}
+	var found identity
+	if err := json.Unmarshal(raw, &found); err != nil {
+		return fmt.Errorf("%s is damaged (%w): restore it from a backup", file, err)
+	}
+	switch {
+	case found.Mode != modeStandalone:
+		return fmt.Errorf("data directory %s belongs to a %s node: start it with \"belfry node\", or choose another with --data", d.path, found.Mode)
+	case found.Format != formatNow:
+		return fmt.Errorf("data directory %s has format %d, this version of belfry knows %d: use the version that wrote it", d.path, found.Format, formatNow)
+	}
+	return nil
+}
+
+// write puts the identity in place as a whole or not at all.
+func (d *directory) write(file string, is identity) error {
+	raw, err := json.Marshal(is, jsontext.WithIndent("  "))
+	if err != nil {
+		return err
+	}
+	temporary := file + ".new"
+	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("data directory %s is not writable (%w): choose another with --data", d.path, cause(err))
+	}
+	_, err = f.Write(append(raw, '\n'))
+	return errors.Join(err, f.Sync(), f.Close(), os.Rename(temporary, file))
+}
+
+func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
+
+// close gives the directory free.
+func (d *directory) close() error { return d.lock.Close() }

@@ -1,0 +1,378 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/belfryhq/belfry/eventlog"
+	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
+	"github.com/belfryhq/belfry/exec"
+	"github.com/belfryhq/belfry/exec/python"
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/broker"
+	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/scheduler"
+	"github.com/belfryhq/belfry/node/service"
+	"github.com/belfryhq/belfry/node/web"
+)
+
+// Node is everything in one process.
+type Node struct {
+	cfg Config
+
+	dir       *directory
+	raft      *cluster.Cluster
+	broker    *broker.Broker
+	nc        *nats.Conn // of the node's identity
+	log       *eventstream.Log
+	scheduler *scheduler.Scheduler
+	web       *web.Server
+
+	undo    []func() // what Stop does, in reverse
+	stopped bool
+}
+
+const (
+	// leaderTimeout bounds the wait for Raft's election.
+	leaderTimeout = 10 * time.Second
+	// executorTimeout bounds the wait for the node's own executor.
+	executorTimeout = 15 * time.Second
+	// lowWaterEvery is how often the stream's low-water mark is raised.
+	lowWaterEvery = 5 * time.Second
+	// scrubPatience is how long a start waits for all messages to be read:
+	// some 300,000. Those of a longer log are read while it serves.
+	scrubPatience = time.Second
+)
+
+// New makes a node that does nothing yet.
+func New(cfg Config) (*Node, error) {
+	cfg = cfg.WithDefaults()
+	return &Node{cfg: cfg}, cfg.Validate()
+}
+
+// Start brings the node up and returns when it serves. After an error, Stop
+// takes down what had been started.
+func (n *Node) Start(ctx context.Context) error {
+	// 1. The data directory is ours alone, and a standalone node's.
+	dir, err := openDirectory(n.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	n.dir = dir
+	n.later(func() { _ = dir.close() }) // the lock goes with the process
+
+	// 2. Without Python nothing could run: find it before anything else.
+	runtime, err := python.New(python.Config{Python: n.cfg.Python, Logger: n.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	n.later(func() {
+		if err := runtime.Close(); err != nil {
+			n.cfg.Logger.Warn("Python did not end cleanly", "error", err)
+		}
+	})
+
+	// 3. Raft knows whether there was ever a stream, and which.
+	if err := n.startRaft(ctx); err != nil {
+		return err
+	}
+
+	// 4. NATS, and in it the log.
+	if err := n.startBroker(ctx); err != nil {
+		return err
+	}
+	stream, err := n.openStream(ctx)
+	if err != nil {
+		return err
+	}
+	scrubbed := make(chan error, 1)
+	n.beside(func(ctx context.Context) { scrubbed <- n.scrub(ctx) })
+
+	// 5. The scheduler folds the log, opens the lane and decides.
+	if err := n.startScheduler(ctx, stream); err != nil {
+		return err
+	}
+
+	// 6. Our own executor, over the same wire as any other.
+	if err := n.startExecutor(ctx, runtime); err != nil {
+		return err
+	}
+
+	// 7. Callers: the API, then HTTP.
+	if err := n.startService(ctx); err != nil {
+		return err
+	}
+	n.web, err = web.Start(web.Config{
+		Addr: n.cfg.HTTPAddr, Ready: n.scheduler.Ready,
+		Metrics: newMetrics(n.scheduler), Logger: n.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.later(n.web.Stop)
+
+	// 8. The others may know where we are.
+	if err := n.raft.PutMember(ctx, cluster.Member{
+		Name: Name, Raft: n.raft.Addr(), NATS: n.broker.ClientURL(), HTTP: n.web.Addr(), Version: n.cfg.Version,
+	}); err != nil {
+		return err
+	}
+	n.beside(n.raiseLowWater)
+
+	// 9. A stream with holes is not served.
+	return n.awaitScrub(scrubbed)
+}
+
+// awaitScrub returns when all messages have been read, or, when there are very
+// many, lets that go on while the node serves.
+func (n *Node) awaitScrub(scrubbed <-chan error) error {
+	select {
+	case err := <-scrubbed:
+		return err
+	case <-time.After(scrubPatience):
+	}
+	n.beside(func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case err := <-scrubbed:
+			if err != nil {
+				n.scheduler.Fail(err)
+			}
+		}
+	})
+	return nil
+}
+
+// later puts an action before all that Stop does so far.
+func (n *Node) later(undo func()) { n.undo = append(n.undo, undo) }
+
+// beside runs work until Stop, which waits for it.
+func (n *Node) beside(work func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		work(ctx)
+	}()
+	n.later(func() {
+		cancel()
+		<-ended
+	})
+}
+
+func (n *Node) startRaft(ctx context.Context) error {
+	var err error
+	n.raft, err = cluster.Start(ctx, cluster.Config{
+		Name: Name, Addr: n.cfg.RaftAddr, Dir: n.dir.path, Bootstrap: true, Logger: n.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.later(n.raft.Stop)
+	waiting, cancel := context.WithTimeout(ctx, leaderTimeout)
+	defer cancel()
+	if err := n.raft.WaitLeader(waiting); err != nil {
+		return fmt.Errorf("raft found no leader: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) startBroker(ctx context.Context) error {
+	var err error
+	n.broker, err = broker.Start(ctx, broker.Config{
+		Name: Name, Addr: n.cfg.NATSAddr, StoreDir: n.dir.join("nats"),
+		Executors: []string{Name}, Logger: n.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.later(n.broker.Stop)
+	n.nc, err = n.broker.NodeConn("node")
+	return err
+}
+
+// openStream finds the event stream, or makes it if there never was one. A
+// stream that existed and is gone is never made anew.
+func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
+	stream := n.raft.State().Stream
+	cfg := eventstream.Config{Logger: n.cfg.Logger}
+	if stream.Phase != cluster.PhaseCreated {
+		var err error
+		if stream, err = n.raft.IntendStream(ctx, ulid.Make().String()); err != nil {
+			return stream, err
+		}
+		if err := eventstream.Create(ctx, n.nc, cfg); err != nil {
+			return stream, err
+		}
+	}
+	log, err := eventstream.Open(ctx, n.nc, cfg)
+	if errors.Is(err, eventstream.ErrNoStream) {
+		return stream, fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))
+	}
+	if err != nil {
+		return stream, err
+	}
+	n.log = log
+	if stream.Phase == cluster.PhaseCreated {
+		stream.LowWater = max(stream.LowWater, 1) // the genesis was there
+	}
+	return stream, log.Integrity(ctx, stream.LowWater)
+}
+
+func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error {
+	var err error
+	n.scheduler, err = scheduler.New(scheduler.Config{
+		Node: Name, Process: ulid.Make().String(), Version: n.cfg.Version,
+		Log: n.log, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
+		SnapshotFile: n.dir.join("snapshot"), Logger: n.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.scheduler.Start(ctx); err != nil {
+		return err
+	}
+	n.later(n.scheduler.Stop)
+	return n.raft.StreamCreated(ctx, stream.ID)
+}
+
+func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
+	nc, err := n.broker.ExecutorConn(Name)
+	if err != nil {
+		return err
+	}
+	executor, err := exec.New(exec.Config{Name: Name, Slots: n.cfg.Slots, Logger: n.cfg.Logger}, nc, runtime)
+	if err != nil {
+		return err
+	}
+	if err := executor.Start(ctx); err != nil {
+		return err
+	}
+	n.later(func() {
+		stopping, cancel := context.WithTimeout(context.Background(), executorTimeout)
+		defer cancel()
+		if err := executor.Stop(stopping); err != nil {
+			n.cfg.Logger.Warn("the executor did not stop cleanly", "error", err)
+		}
+	})
+	waiting, cancel := context.WithTimeout(ctx, executorTimeout)
+	defer cancel()
+	if err := n.scheduler.WaitExecutor(waiting, Name); err != nil {
+		return fmt.Errorf("the node's own executor did not join: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) startService(ctx context.Context) error {
+	js, err := jetstream.New(n.nc)
+	if err != nil {
+		return err
+	}
+	output, err := openOutput(ctx, js)
+	if err != nil {
+		return err
+	}
+	callers, err := n.broker.ServiceConn("api")
+	if err != nil {
+		return err
+	}
+	s := service.New(service.Config{
+		Callers: callers, Node: n.nc, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
+		Status: n.status,
+		Output: func(ctx context.Context, run string, attempt int) ([]eventlog.LogLine, bool, error) {
+			return readOutput(ctx, output, run, attempt)
+		},
+	})
+	if err := s.Start(); err != nil {
+		return err
+	}
+	n.later(s.Stop)
+	return nil
+}
+
+// status fills what only the cluster knows of cluster.status.
+func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
+	st.Leader = n.raft.Leader()
+	for _, m := range n.raft.State().Members {
+		role := "follower"
+		if m.Name == st.Leader {
+			role = "leader"
+		}
+		st.Nodes = append(st.Nodes, api.NodeStatus{
+			Name: m.Name, Role: role, Alive: m.Name == Name,
+			NATS: m.NATS, Raft: m.Raft, HTTP: m.HTTP, Version: m.Version,
+		})
+	}
+}
+
+// raiseLowWater lets Raft remember how far the stream came, so that a shortened
+// one is known as such.
+func (n *Node) raiseLowWater(ctx context.Context) {
+	tick := time.NewTicker(lowWaterEvery)
+	defer tick.Stop()
+	raised := uint64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		seq := n.scheduler.LastSeq()
+		if seq == raised {
+			continue
+		}
+		if err := n.raft.RaiseLowWater(ctx, n.raft.State().Stream.ID, seq); err != nil {
+			n.cfg.Logger.Warn("the stream's low-water mark could not be raised; trying again", "error", err)
+			continue
+		}
+		raised = seq
+	}
+}
+
+// scrub reads the whole log once: a message that a disk has spoiled is found
+// out only by reading it. Its error is ErrDamaged.
+func (n *Node) scrub(ctx context.Context) error {
+	if _, err := n.log.Scrub(ctx, 1); errors.Is(err, eventlog.ErrDamaged) {
+		return err
+	}
+	return nil // read to the end, or stopped
+}
+
+// Ready is what the line "ready …" says: where callers find the node.
+func (n *Node) Ready() string {
+	return fmt.Sprintf("nats=%s http=http://%s raft=%s data=%s", n.broker.ClientURL(), n.web.Addr(), n.raft.Addr(), n.cfg.DataDir)
+}
+
+// Done is closed when the node has ended by itself: see Err.
+func (n *Node) Done() <-chan struct{} { return n.scheduler.Done() }
+
+// Err is why the node ended by itself; nil if it did not.
+func (n *Node) Err() error { return n.scheduler.Err() }
+
+// Stop takes down what was started, in reverse, and returns when all is down,
+// or with ctx's error when that takes too long. It may be called twice.
+func (n *Node) Stop(ctx context.Context) error {
+	if n.stopped {
+		return nil
+	}
+	n.stopped = true
+	down := make(chan struct{})
+	go func() {
+		defer close(down)
+		for i := len(n.undo) - 1; i >= 0; i-- {
+			n.undo[i]()
+		}
+	}()
+	select {
+	case <-down:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the node did not stop in time: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,170 @@
+package record
+
+import (
+	"maps"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/projection"
+)
+
+// Status is a status in the words of the API.
+func Status(s projection.Status) api.Status {
+	switch s {
+	case projection.Queued:
+		return api.Queued
+	case projection.Processing:
+		return api.Processing
+	case projection.Completed:
+		return api.Completed
+	case projection.Failed:
+		return api.Failed
+	case projection.Canceled:
+		return api.Canceled
+	}
+	return ""
+}
+
+// StatusOf is the inverse of Status; false for no status.
+func StatusOf(s api.Status) (projection.Status, bool) {
+	for _, p := range []projection.Status{projection.Queued, projection.Processing, projection.Completed, projection.Failed, projection.Canceled} {
+		if Status(p) == s {
+			return p, true
+		}
+	}
+	return 0, false
+}
+
+func meta(m projection.Meta) api.Meta {
+	return api.Meta{
+		ID: m.ID, Name: m.Name, CreatedDate: m.Created, ModifiedDate: m.Modified,
+		CreatedBy: m.CreatedBy, ModifiedBy: m.ModifiedBy, Revision: m.Revision, Seq: m.Seq,
+	}
+}
+
+// Function is a function's record.
+func Function(f *projection.Function) api.Function {
+	return api.Function{
+		Meta: meta(f.Meta), Description: f.Description, Code: f.Code, Version: f.Version,
+		Timeout: f.Timeout, MemoryLimit: f.MemoryLimit, Retry: f.Retry,
+		OnExecutorLoss: f.OnExecutorLoss, Pool: f.Pool,
+	}
+}
+
+// User is a user's record.
+func User(u *projection.User) api.User {
+	r := api.User{Meta: meta(u.Meta), Permissions: []string{}, Further: maps.Clone(map[string]jsontext.Value(u.Fields))}
+	for name, field := range map[string]any{
+		"email": &r.Email, "first_name": &r.FirstName, "last_name": &r.LastName,
+		"organization_id": &r.OrganizationID, "organization_name": &r.OrganizationName,
+		"permissions": &r.Permissions, projection.FieldSuperuser: &r.IsSuperuser,
+	} {
+		value, set := r.Further[name]
+		if !set {
+			continue
+		}
+		// The field was checked when it was set; a log that holds another
+		// kind shows it as absent.
+		_ = json.Unmarshal(value, field)
+		delete(r.Further, name)
+	}
+	return r
+}
+
+// UserJSON is the record in JSON, as it reaches the code.
+func UserJSON(u *projection.User) (jsontext.Value, error) {
+	b, err := json.Marshal(User(u), json.Deterministic(true))
+	return b, err
+}
+
+// Names finds the present name of what a record refers to.
+type Names interface {
+	FunctionByRef(ref string, idOnly bool) *projection.Function
+	UserByRef(ref string, idOnly bool) *projection.User
+}
+
+func functionRef(names Names, id string) eventlog.Ref {
+	if f := names.FunctionByRef(id, true); f != nil {
+		return eventlog.Ref{ID: id, Name: f.Name}
+	}
+	return eventlog.Ref{ID: id}
+}
+
+func userRef(names Names, id string) eventlog.Ref {
+	if u := names.UserByRef(id, true); u != nil {
+		return eventlog.Ref{ID: id, Name: u.Name}
+	}
+	return eventlog.Ref{ID: id}
+}
+
+// Item is an item's record; Live must be set (see projection.ItemFromLog).
+func Item(i *projection.Item, names Names) api.Item {
+	l := i.Live
+	r := api.Item{
+		Meta: api.Meta{
+			ID: i.ID, Name: l.Name, CreatedDate: i.Created, ModifiedDate: l.Modified,
+			CreatedBy: l.CreatedBy, ModifiedBy: l.ModifiedBy, Revision: uint64(i.Revision), Seq: i.Seq,
+		},
+		Status: Status(i.Status), RunDateTime: i.RunDateTime,
+		Function: functionRef(names, i.Function), Data: data(l.Data),
+		RunningUser: userRef(names, l.Runner()), Priority: int(l.Priority), Retry: l.Retry,
+	}
+	r.Finished = finished(i)
+	if l.Run != nil {
+		r.Run, r.Started = eventlog.RunOfItem(i.ID), started(l.Run)
+		r.Result, r.Error = l.Run.Result, l.Run.Error
+	}
+	return r
+}
+
+func data(d jsontext.Value) jsontext.Value {
+	if d == nil {
+		return jsontext.Value("{}")
+	}
+	return d
+}
+
+// started is when the last attempt began: while it is open, its claim, since a
+// claim is made when the work can start; then what its executor measured.
+func started(r *projection.Run) eventlog.Time {
+	if r.Open {
+		return r.Claimed
+	}
+	return r.Ended.Started
+}
+
+// finished is when the last attempt ended, or, if none ever began, the item.
+func finished(i *projection.Item) eventlog.Time {
+	switch {
+	case !i.Status.Final():
+		return 0
+	case i.Live.Run == nil || i.Live.Run.Ended.Finished == 0:
+		return i.Live.Modified
+	}
+	return i.Live.Run.Ended.Finished
+}
+
+// Run is the record of an item's run; Live and its Run must be set.
+func Run(i *projection.Item, names Names) api.Run {
+	l, run := i.Live, i.Live.Run
+	r := api.Run{
+		Meta: api.Meta{
+			ID: eventlog.RunOfItem(i.ID), Name: l.Name, CreatedDate: i.FirstClaimed, ModifiedDate: l.Modified,
+			CreatedBy: l.CreatedBy, ModifiedBy: l.ModifiedBy, Revision: uint64(i.Revision), Seq: i.Seq,
+		},
+		Source:       api.Source{Kind: "item", ID: i.ID},
+		ScheduledFor: i.RunDateTime, Status: Status(i.Status), Attempt: run.Attempt,
+		Function: functionRef(names, i.Function), FunctionVersion: run.Ended.FunctionVersion,
+		RunningUser: userRef(names, l.Runner()), Executor: run.Executor,
+		Started: started(run), Finished: finished(i), LatenessMS: run.Lateness, RetryAt: run.RetryAt,
+		Result: run.Result, Error: run.Error,
+		Logs: run.Ended.Logs, LogsTruncated: run.Ended.LogsTruncated,
+	}
+	if r.Logs == nil {
+		r.Logs = []eventlog.LogLine{}
+	}
+	return r
+}

@@ -1,0 +1,98 @@
+package scheduler
+
+import (
+	"context"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/exec/wire"
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/command"
+	"github.com/belfryhq/belfry/projection"
+)
+
+// cancelRequest is somebody's wish that a running attempt be stopped.
+type cancelRequest struct {
+	by     command.By
+	reason string
+}
+
+// cancelOrder is a cancelRequest on its way through the loop.
+type cancelOrder struct {
+	cancelRequest
+	item    string
+	refused *api.Error
+	over    <-chan struct{} // of the attempt that was told to stop; nil: it is done
+	horizon Horizon
+	done    chan struct{}
+}
+
+// CancelRun stops the run of an item, and returns when it is over and stored.
+// It returns illegal_transition if the run ended by itself before.
+func (s *Scheduler) CancelRun(ctx context.Context, by command.By, item, reason string) *api.Error {
+	for {
+		o := &cancelOrder{cancelRequest: cancelRequest{by, reason}, item: item, done: make(chan struct{})}
+		if refused := s.hand(ctx, o); refused != nil {
+			return refused
+		}
+		select {
+		case <-o.done:
+		case <-ctx.Done():
+			return unknown()
+		case <-s.stopped:
+			return unknown()
+		}
+		if err := o.horizon.Wait(ctx, s.stopped); err != nil {
+			return unknown()
+		}
+		if o.refused != nil || o.over == nil {
+			return o.refused
+		}
+		select {
+		case <-o.over: // look how it ended; if a retry waits, cancel that
+		case <-ctx.Done():
+			return api.Errorf(api.Timeout, "", "the run was told to stop and has not ended yet: see run.get")
+		case <-s.stopped:
+			return unknown()
+		}
+	}
+}
+
+func (o *cancelOrder) handle(s *Scheduler) {
+	defer close(o.done)
+	o.horizon = Horizon{s.open}
+	i := s.state.Item(o.item)
+	if i == nil || i.FirstClaimed == 0 {
+		o.refused = api.Errorf(api.NotFound, "", "there is no run %s: see run.list", eventlog.RunOfItem(o.item))
+		return
+	}
+	a := s.attempts[eventlog.RunOfItem(o.item)]
+	if i.Status != projection.Processing || a == nil {
+		_, o.refused = s.decide(command.CancelItem{By: o.by, ID: o.item, Reason: o.reason})
+		o.horizon = Horizon{s.open}
+		return
+	}
+	if s.state.UserByRef(o.by.User, true) == nil {
+		o.refused = api.Errorf(api.UnknownUser, "", "there is no user %q", o.by.User)
+		return
+	}
+	s.cancels[a.run] = &o.cancelRequest
+	o.over = a.over
+	if !a.sent.IsZero() {
+		s.sendCancel(a)
+	}
+}
+
+func (s *Scheduler) sendCancel(a *attempt) {
+	body, err := json.Marshal(wire.Cancel{
+		Stream: s.cfg.Stream, Incarnation: a.incarnation, Partition: a.partition,
+		Epoch: s.epoch, Run: a.run, Attempt: a.n,
+	})
+	if err == nil {
+		err = s.cfg.Bus.Publish(wire.ExecSubject(a.executor, wire.VerbCancel), body)
+	}
+	if err != nil {
+		s.log.Warn("a cancel could not be sent", "run", a.run, "executor", a.executor, "error", err)
+	}
+}

@@ -1,0 +1,113 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/projection"
+)
+
+// commit is decided work on its way into the log.
+type commit struct {
+	n      uint64        // of this process, from 1
+	id     string        // Nats-Msg-Id
+	size   int           // bytes, at most
+	orders int           // requests of callers in it
+	took   time.Duration // to store it; set before done is closed
+
+	events  []eventlog.Event
+	encoded []eventlog.Encoded
+	prev    []link
+	first   map[string]link // entity → prev of its first event here
+
+	runs   []*attempt // to be sent once stored
+	closed []*attempt // ended by an event of this commit
+	stored []storedReport
+	seq    uint64        // set before done is closed
+	done   chan struct{} // closed when stored
+}
+
+// link is an event's prev: a sequence, or that of a commit not stored when the
+// event was decided. Commits are stored in order, so it is known at the seal.
+type link struct {
+	seq   uint64
+	after *commit
+}
+
+func (l link) resolve() uint64 {
+	if l.after != nil {
+		return l.after.seq
+	}
+	return l.seq
+}
+
+func newCommit(n uint64, id string) *commit {
+	return &commit{n: n, id: id, first: map[string]link{}, done: make(chan struct{})}
+}
+
+// add takes an event whose entity was at seq before it.
+func (c *commit) add(e *eventlog.Event, encoded eventlog.Encoded, before link) {
+	first, again := c.first[e.Subject]
+	if !again {
+		first = before
+		c.first[e.Subject] = first
+	}
+	c.events = append(c.events, *e)
+	c.encoded = append(c.encoded, encoded)
+	c.prev = append(c.prev, first)
+	c.size += encoded.Size()
+}
+
+// body is the commit as it is stored.
+func (c *commit) body() []byte {
+	prev := make([]uint64, len(c.prev))
+	for i, l := range c.prev {
+		prev[i] = l.resolve()
+	}
+	return eventlog.AppendCommit(make([]byte, 0, c.size+2), c.encoded, prev)
+}
+
+// Horizon is the commits that were open when an answer was made: the answer
+// may leave when they are stored.
+type Horizon struct{ open []*commit }
+
+// Wait returns when everything is stored, or why it will not be known in time.
+func (h Horizon) Wait(ctx context.Context, stopped <-chan struct{}) error {
+	if len(h.open) == 0 {
+		return nil
+	}
+	last := h.open[len(h.open)-1]
+	select {
+	case <-last.done:
+		return nil
+	default:
+	}
+	select {
+	case <-last.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-stopped:
+	}
+	select {
+	case <-last.done: // it was stored in the last moment
+		return nil
+	default:
+		return ErrStopped
+	}
+}
+
+// Seq puts a sequence in the place of a pending one. Call it after Wait.
+func (h Horizon) Seq(seq uint64) uint64 {
+	n, pending := projection.IsPending(seq)
+	if !pending {
+		return seq
+	}
+	for _, c := range h.open {
+		if c.n == n {
+			return c.seq
+		}
+	}
+	return 0
+}

@@ -1,0 +1,105 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+)
+
+// Bus carries the wire of executors. A NATS connection of the node's identity
+// does; simulation has its own.
+type Bus interface {
+	Publish(subject string, body []byte) error
+	Request(ctx context.Context, subject string, body []byte) ([]byte, error)
+	// Subscribe calls handle for each message, in order, from one goroutine.
+	Subscribe(subject string, handle func(subject string, body []byte)) (stop func(), err error)
+}
+
+// Config says what a Scheduler works with.
+type Config struct {
+	// Node is the name of this node and of its lane.
+	Node string
+	// Process names this process; a new one for each start.
+	Process string
+	// Version of the program, for the log.
+	Version string
+	// Log is the event stream.
+	Log eventlog.Log
+	// Stream is the incarnation that the stream must have; its genesis is
+	// written under this name if the stream is empty and LowWater is 0.
+	Stream string
+	// LowWater is a sequence that the stream is known to have reached.
+	LowWater uint64
+	// Bus carries the wire of executors.
+	Bus Bus
+	// SnapshotFile is where snapshots are kept; none are if it is "".
+	SnapshotFile string
+	// SnapshotEvents is after how many events a new snapshot is made.
+	// Defaults to 50,000: what folds again in well under a second.
+	SnapshotEvents int
+	// SnapshotEvery is the longest time between snapshots when anything
+	// happened. Defaults to 5 minutes.
+	SnapshotEvery time.Duration
+	// Logger defaults to slog.Default.
+	Logger *slog.Logger
+}
+
+// WithDefaults fills what is absent.
+func (c Config) WithDefaults() Config {
+	if c.SnapshotEvents == 0 {
+		c.SnapshotEvents = 50_000
+	}
+	if c.SnapshotEvery == 0 {
+		c.SnapshotEvery = 5 * time.Minute
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// Validate says what is missing.
+func (c Config) Validate() error {
+	switch {
+	case c.Node == "", c.Process == "", c.Stream == "":
+		return errors.New("scheduler: node, process and stream need names")
+	case c.Log == nil, c.Bus == nil:
+		return errors.New("scheduler: a log and a bus are needed")
+	}
+	return nil
+}
+
+// Limits of the loops, each with its reason.
+const (
+	// inboxLength is how many commands may wait for the loop: some
+	// milliseconds of work. Whoever finds it full waits outside.
+	inboxLength = 4096
+	// turnMax is how many messages one turn of the loop takes before it looks
+	// at timers and seals: it bounds what one turn delays.
+	turnMax = 512
+	// openBytesMax is how much decided and not yet stored work may pile up
+	// while the log is slow; then the loop takes no more.
+	openBytesMax = 8 * eventlog.CommitBytesMax
+	// holdMax bounds how long a commit waits for more to gather: about an
+	// fsync, which is what it saves.
+	holdMax = time.Millisecond
+	// housekeeping is the interval of what time brings about without an
+	// event: lost executors, the clock's jumps, demand.
+	housekeeping = time.Second
+	// appendBackoffMax bounds the wait between tries of one append.
+	appendBackoffMax = time.Second
+	// resendAfter is how long an attempt may be missing from its executor's
+	// signs of life before it is sent again.
+	resendAfter = 2 * time.Second
+)
+
+// Ends of a scheduler.
+var (
+	// ErrFenced: another process of this node has opened the lane.
+	ErrFenced = errors.New("another process has opened this node's lane: this one ends")
+	// ErrStopped: the scheduler ends or has ended.
+	ErrStopped = errors.New("the node is stopping")
+)

@@ -1,0 +1,230 @@
+package scheduler
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/command"
+	"github.com/belfryhq/belfry/projection"
+)
+
+// View looks at the state right after a command, or a read, in the same moment
+// of the log. It must copy what it keeps and return soon.
+type View func(*projection.State)
+
+// Outcome is what became of one command.
+type Outcome struct {
+	Err *api.Error // refused
+	// Events follow from the command; none if it was so already.
+	Events int
+}
+
+// Answer is what became of a request.
+type Answer struct {
+	Outcomes []Outcome // one for each command
+	// Repeated: this request was carried out before; these commits hold what
+	// it did. Nothing was decided now.
+	Repeated []uint64
+	Horizon  Horizon
+}
+
+// order is a request on its way through the loop.
+type order struct {
+	commands []command.Command
+	repeat   bool // look whether the request was carried out before
+	view     View
+	answer   Answer
+	done     chan struct{} // closed when the answer is made
+}
+
+// Do decides commands of one request in one moment of the log, in order, each
+// for itself, and returns when what they caused, or what a refusal rests on, is
+// stored. View, if not nil, sees the state after them. With once set, a request
+// whose cause is known to the commands' partition is not decided again.
+//
+// The error is an *api.Error: unavailable when nothing was decided, timeout
+// when the outcome is not known.
+func (s *Scheduler) Do(ctx context.Context, once bool, view View, commands ...command.Command) (Answer, *api.Error) {
+	o := &order{commands: commands, repeat: once, view: view, done: make(chan struct{})}
+	if refused := s.hand(ctx, o); refused != nil {
+		return Answer{}, refused
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		return Answer{}, unknown()
+	case <-s.stopped:
+		return Answer{}, unknown()
+	}
+	if err := o.answer.Horizon.Wait(ctx, s.stopped); err != nil {
+		return Answer{}, unknown()
+	}
+	return o.answer, nil
+}
+
+// hand gives an order to the loop. If it is refused, nothing was decided.
+func (s *Scheduler) hand(ctx context.Context, m message) *api.Error {
+	stopping := api.Errorf(api.Unavailable, "", "the node is stopping: try again; nothing was stored")
+	select {
+	case <-s.stopped:
+		return stopping
+	default:
+	}
+	select {
+	case s.inbox <- m:
+		return nil
+	case <-ctx.Done():
+		return api.Errorf(api.Unavailable, "", "the node is overloaded or its log does not answer: try again; nothing was stored")
+	case <-s.stopped:
+		return stopping
+	}
+}
+
+func unknown() *api.Error {
+	return api.Errorf(api.Timeout, "", "the log did not acknowledge in time, the outcome is unknown: repeat the request with the same id")
+}
+
+// Read lets view see the state, and returns when all that it saw is stored.
+func (s *Scheduler) Read(ctx context.Context, view View) (Horizon, *api.Error) {
+	s.mu.RLock()
+	view(s.state)
+	h := Horizon{s.open}
+	s.mu.RUnlock()
+	if err := h.Wait(ctx, s.stopped); err != nil {
+		return h, api.Errorf(api.Unavailable, "", "the log does not answer: try again")
+	}
+	return h, nil
+}
+
+func (o *order) handle(s *Scheduler) {
+	defer close(o.done)
+	if o.repeat {
+		if seqs := s.carriedOut(o.commands); len(seqs) > 0 {
+			o.answer.Repeated, o.answer.Horizon = seqs, Horizon{s.open}
+			return
+		}
+	}
+	o.answer.Outcomes = make([]Outcome, len(o.commands))
+	for n, c := range o.commands {
+		events, err := s.decide(c)
+		o.answer.Outcomes[n] = Outcome{Err: err, Events: events}
+	}
+	if o.view != nil {
+		o.view(s.state)
+	}
+	if c := s.whenStored(); c != nil {
+		c.orders++
+	}
+	o.answer.Horizon = Horizon{s.open}
+}
+
+// carriedOut finds the commits that hold what this request did before. Its
+// commands may be of several partitions, where callers brought ids.
+func (s *Scheduler) carriedOut(commands []command.Command) []uint64 {
+	var seqs []uint64
+	var looked [eventlog.Partitions]bool
+	for _, c := range commands {
+		if p := c.Partition(); !looked[p] {
+			looked[p] = true
+			seqs = append(seqs, s.state.Partition(p).Request(c.RequestID())...)
+		}
+	}
+	slices.Sort(seqs) // pending ones come last, as they do in the log
+	return slices.Compact(seqs)
+}
+
+// decide lets a command have its events: encoded, gathered, evolved.
+func (s *Scheduler) decide(c command.Command) (int, *api.Error) {
+	p := c.Partition()
+	if owner := s.state.Cluster().Owners[p].Node; owner != s.cfg.Node {
+		return 0, api.Errorf(api.Unavailable, "", "partition %d belongs to node %q: try again", p, owner)
+	}
+	events, refused := command.Decide(s.state.Partition(p), s.state, c)
+	if refused != nil {
+		s.stats.Refusals.Add(1)
+		return 0, refused
+	}
+	if refused := s.gather(events); refused != nil {
+		return 0, refused
+	}
+	return len(events), nil
+}
+
+// gather takes the events of one command into the open commit, all or none,
+// and evolves by them.
+func (s *Scheduler) gather(events []eventlog.Event) *api.Error {
+	if len(events) == 0 {
+		return nil
+	}
+	size, encoded := 0, make([]eventlog.Encoded, len(events))
+	c := s.gathering()
+	for n := range events {
+		e := &events[n]
+		e.Source = "/belfry/" + s.cfg.Node
+		e.ID = eventID(c.id, len(c.events)+n)
+		var err error
+		if encoded[n], err = eventlog.Encode(e); err != nil {
+			return api.Errorf(api.Internal, "", "%v", err)
+		}
+		size += encoded[n].Size()
+	}
+	if size > eventlog.EventBytesMax {
+		return api.Errorf(api.TooLarge, "", "the record has %d bytes as an event, more than %d: make it smaller", size, eventlog.EventBytesMax)
+	}
+	if c.size+size > eventlog.CommitBytesMax && len(c.events) > 0 {
+		s.filling = nil
+		return s.gather(events) // under the next commit's id
+	}
+	if len(c.events) == 0 {
+		s.open = append(s.open[:len(s.open):len(s.open)], c)
+	}
+	for n := range events {
+		e := &events[n]
+		c.add(e, encoded[n], s.before(e))
+		s.state.Evolve(e, projection.At{Seq: projection.Pending(c.n), Lane: s.cfg.Node})
+	}
+	s.stats.Events.Add(uint64(len(events)))
+	for n := range events {
+		if d, ok := events[n].Data.(*eventlog.FunctionUpdated); ok && d.Pool != nil {
+			s.reroute(events[n].Subject)
+		}
+	}
+	return nil
+}
+
+// before is the link to the commit with the entity's event before e.
+func (s *Scheduler) before(e *eventlog.Event) link {
+	seq := s.state.SeqOf(e)
+	n, pending := projection.IsPending(seq)
+	if !pending {
+		return link{seq: seq}
+	}
+	for _, c := range s.open {
+		if c.n == n {
+			return link{after: c}
+		}
+	}
+	return link{}
+}
+
+// gathering is the commit that takes new events. It is among the open ones
+// once it has any.
+func (s *Scheduler) gathering() *commit {
+	if s.filling == nil {
+		s.commits++
+		s.filling = newCommit(s.commits, s.ids.ULID(time.Now()))
+	}
+	return s.filling
+}
+
+// whenStored is the commit to attach an effect to: the last open one, or nil
+// when all is stored.
+func (s *Scheduler) whenStored() *commit {
+	if len(s.open) == 0 {
+		return nil
+	}
+	return s.open[len(s.open)-1]
+}

@@ -1,0 +1,55 @@
+package scheduler
+
+import (
+	"crypto/rand"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/belfryhq/belfry/eventlog"
+)
+
+// idSource draws ids. It is safe for concurrent use.
+type idSource struct {
+	mu      sync.Mutex
+	entropy *ulid.MonotonicEntropy
+}
+
+func newIDSource() *idSource { return &idSource{entropy: ulid.Monotonic(rand.Reader, 0)} }
+
+// ULID draws one that sorts after those drawn before in the same millisecond.
+func (i *idSource) ULID(t time.Time) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	id, err := ulid.New(ulid.Timestamp(t), i.entropy)
+	if err != nil { // the millisecond is full: 2^80 ids
+		id = ulid.MustNew(ulid.Timestamp(t), rand.Reader)
+	}
+	return id.String()
+}
+
+// eventID is unique in the stream: the commit's id and the event's place in it.
+func eventID(commit string, place int) string { return commit + "." + strconv.Itoa(place) }
+
+// DrawID draws an id with a prefix. With a request id, the id falls into the
+// partition of the request, so that a repetition of it is recognised there.
+func (s *Scheduler) DrawID(prefix, requestID string) string {
+	if requestID == "" {
+		return prefix + s.ids.ULID(time.Now())
+	}
+	// The last two characters of a ULID are ten random bits: as many tries,
+	// for 64 partitions. Should none fit, another draw will.
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	want := eventlog.HashPartition(requestID)
+	for {
+		id := []byte(ulid.MustNew(ulid.Timestamp(time.Now()), rand.Reader).String())
+		for try := range len(alphabet) * len(alphabet) {
+			id[24], id[25] = alphabet[try/len(alphabet)], alphabet[try%len(alphabet)]
+			if eventlog.HashPartition(string(id)) == want {
+				return prefix + string(id)
+			}
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/command"
+)
+
+// recover builds the state: the last snapshot, then the log's tail. A stream
+// that is shorter than remembered, has holes or another name is refused.
+func (s *Scheduler) recover(ctx context.Context) error {
+	begun := time.Now()
+	s.state = s.loadSnapshot()
+	from := s.state.Seq()
+	info, err := s.cfg.Log.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("ask for the event stream's state: %w", err)
+	}
+	if err := info.Check(max(s.cfg.LowWater, s.state.Highest())); err != nil {
+		return err
+	}
+	if info.LastSeq == 0 {
+		if err := s.genesis(ctx); err != nil {
+			return err
+		}
+		info.LastSeq = 1
+	}
+	if err := s.fold(ctx, info.LastSeq); err != nil {
+		return err
+	}
+	if found := s.state.Cluster().Stream; found != s.cfg.Stream {
+		return fmt.Errorf("%w: it is stream %s, not %s, which this node knows: put the right files back", eventlog.ErrDamaged, found, s.cfg.Stream)
+	}
+	s.log.Info("log folded", "from", from, "seq", s.state.Seq(), "took", time.Since(begun).Round(time.Millisecond))
+	return nil
+}
+
+// genesis writes the stream's first message, if nobody else has.
+func (s *Scheduler) genesis(ctx context.Context) error {
+	by := command.BySystem(now())
+	by.Cause = eventlog.GeneratedCause + s.ids.ULID(time.Now())
+	id, body, err := s.lone(command.Genesis(by, s.cfg.Node, s.cfg.Stream), func(*eventlog.Event) uint64 { return 0 })
+	if err != nil {
+		return err
+	}
+	for {
+		_, err := s.cfg.Log.Append(ctx, s.cfg.Node, eventlog.Expect{Empty: true}, id, body)
+		if err == nil || errors.Is(err, eventlog.ErrOccupied) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("write the first message of the event stream: %w", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// lone makes a commit outside the loop.
+func (s *Scheduler) lone(events []eventlog.Event, prev func(*eventlog.Event) uint64) (id string, body []byte, err error) {
+	c := newCommit(0, s.ids.ULID(time.Now()))
+	for n := range events {
+		e := &events[n]
+		e.Source, e.ID = "/belfry/"+s.cfg.Node, eventID(c.id, n)
+		encoded, err := eventlog.Encode(e)
+		if err != nil {
+			return "", nil, err
+		}
+		c.add(e, encoded, link{seq: prev(e)})
+	}
+	return c.id, c.body(), nil
+}
+
+// errFolded ends a Follow that has what it wanted.
+var errFolded = errors.New("folded")
+
+// fold evolves by the stored commits up to and with to.
+func (s *Scheduler) fold(ctx context.Context, to uint64) error {
+	next := s.state.Seq() + 1
+	if next > to {
+		return nil
+	}
+	err := s.cfg.Log.Follow(ctx, next, func(m eventlog.Message) error {
+		if err := s.state.Fold(m); err != nil {
+			return fmt.Errorf("message %d: %w", m.Seq, err)
+		}
+		if m.Seq >= to {
+			return errFolded
+		}
+		return nil
+	})
+	if errors.Is(err, errFolded) {
+		return nil
+	}
+	return err
+}
+
+// openLane writes this process's opening. From then on no earlier process of
+// this node can append, and nothing was decided before it is folded. Only here
+// may the place to write be learned from the server: by folding what is there.
+func (s *Scheduler) openLane(ctx context.Context) error {
+	for {
+		lane := s.state.Cluster().Lanes[s.cfg.Node]
+		by := command.BySystem(now())
+		by.Cause = eventlog.GeneratedCause + s.ids.ULID(time.Now())
+		opening := command.Opening(by, s.cfg.Node, s.state.Cluster().Nodes[s.cfg.Node], eventlog.NodeOpened{
+			Process: s.cfg.Process, Stream: s.cfg.Stream, Version: s.cfg.Version,
+		})
+		id, body, err := s.lone([]eventlog.Event{opening}, s.state.SeqOf)
+		if err != nil {
+			return err
+		}
+		seq, err := s.store(ctx, eventlog.Expect{LaneSeq: lane}, id, body)
+		if errors.Is(err, ErrFenced) {
+			info, err := s.cfg.Log.Info(ctx)
+			if err != nil {
+				return err
+			}
+			if err := s.fold(ctx, info.LastSeq); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("open the lane: %w", err)
+		}
+		if err := s.fold(ctx, seq); err != nil {
+			return err
+		}
+		s.epoch, s.laneSeq, s.lastSeq = seq, seq, seq
+		s.stats.LastSeq.Store(seq)
+		return nil
+	}
+}
+
+// watch looks, once a second, whether the stream is whole and ours.
+func (s *Scheduler) watch(ctx context.Context) {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	silent := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		info, err := s.cfg.Log.Info(ctx)
+		switch {
+		case err == nil:
+			silent = false
+			s.post(watched{info})
+		case errors.Is(err, eventlog.ErrDamaged):
+			s.Fail(err)
+			return
+		case ctx.Err() == nil && !silent:
+			silent = true
+			s.log.Warn("the event stream does not answer", "error", err)
+		}
+	}
+}
+
+// watched compares what the server says with what we stored. The server was
+// asked before this message came to its turn, so it may know less, never more
+// than the one commit that is on its way.
+type watched struct{ eventlog.Info }
+
+func (m watched) handle(s *Scheduler) {
+	ours := s.lastSeq
+	if s.sending != nil {
+		ours++
+	}
+	switch {
+	case m.Deleted > 0 || m.Messages != m.LastSeq+1-m.FirstSeq:
+		s.Fail(m.Check(0))
+	case m.LastSeq < s.watchedSeq:
+		s.Fail(m.Check(s.watchedSeq))
+	case m.LastSeq > ours:
+		s.Fail(fmt.Errorf("%w: the stream ends at %d, this process's last message is %d", ErrFenced, m.LastSeq, s.lastSeq))
+	}
+	s.watchedSeq = m.LastSeq
+	s.stats.Messages.Store(m.Messages)
+	s.stats.Bytes.Store(m.Bytes)
+	s.stats.Replicas.Store(int64(m.Replicas))
+}
+
+// LastSeq is the sequence of the last commit that is known to be stored.
+func (s *Scheduler) LastSeq() uint64 { return s.stats.LastSeq.Load() }

@@ -1,0 +1,262 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/projection"
+)
+
+// Scheduler decides for the partitions that its node owns.
+type Scheduler struct {
+	cfg Config
+	log *slog.Logger
+
+	// mu guards state and open. The loop writes, readers share.
+	mu    sync.RWMutex
+	state *projection.State
+	// open are the commits that are not yet stored, oldest first; the last
+	// one may still gather. The slice is replaced, never changed, so that a
+	// Horizon can keep it.
+	open []*commit
+
+	// What follows belongs to the loop.
+	commits    uint64    // numbers commits
+	filling    *commit   // takes new events; nil if the next event begins one
+	sending    *commit   // with the committer; nil if it is idle
+	answered   int       // orders in the last stored commit
+	holdUntil  time.Time // the next one may wait for more until then
+	lastSeq    uint64    // of the stream, as far as we folded or appended
+	laneSeq    uint64    // of our lane
+	epoch      uint64    // sequence of our opening
+	pools      map[string]*pool
+	execs      map[string]*executor
+	attempts   map[string]*attempt // open ones, by run
+	cancels    map[string]*cancelRequest
+	awaited    []executorAwaited
+	listened   time.Time // since when we hear executors
+	kept       time.Time // when we last kept house
+	watchedSeq uint64    // the last sequence that the server told
+	snap       snapshotter
+
+	inbox  chan message
+	acked  chan *commit
+	sealed chan *commit
+	stats  Stats
+	ids    *idSource
+
+	stop    context.CancelCauseFunc // of the loops
+	stopped chan struct{}           // closed when nothing is decided any more
+	loops   sync.WaitGroup
+	cause   atomic.Pointer[error]
+	unsub   []func()
+	once    sync.Once
+}
+
+// message is something for the loop to handle.
+type message interface{ handle(*Scheduler) }
+
+// New makes a scheduler that does nothing yet.
+func New(cfg Config) (*Scheduler, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Scheduler{
+		cfg: cfg, log: cfg.Logger,
+		pools: map[string]*pool{}, execs: map[string]*executor{},
+		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
+		inbox: make(chan message, inboxLength), acked: make(chan *commit, 1), sealed: make(chan *commit, 1),
+		stopped: make(chan struct{}), ids: newIDSource(),
+	}, nil
+}
+
+// Start folds the log, opens the lane and begins to decide. It returns when
+// that is done; the stream that is not what it was is eventlog.ErrDamaged.
+func (s *Scheduler) Start(ctx context.Context) error {
+	if err := s.recover(ctx); err != nil {
+		return err
+	}
+	if err := s.openLane(ctx); err != nil {
+		return err
+	}
+	s.takeUpAttempts()
+	s.snap.last, s.listened = time.Now(), time.Now()
+	looping, stop := context.WithCancelCause(context.Background())
+	// The committer outlives the loop's last turn, which stores what is open.
+	committing, stopCommits := context.WithCancel(context.Background())
+	s.stop = stop
+	s.loops.Go(func() {
+		defer stopCommits()
+		s.loop(looping)
+	})
+	s.loops.Go(func() { s.commitLoop(committing) })
+	s.loops.Go(func() { s.watch(looping) })
+	return s.listen()
+}
+
+// Stop ends deciding, waits for what is being stored, writes a snapshot, and
+// returns when all loops have ended. It may be called twice.
+func (s *Scheduler) Stop() {
+	s.once.Do(func() {
+		for _, unsub := range s.unsub {
+			unsub()
+		}
+		if s.stop != nil {
+			s.stop(ErrStopped)
+			s.loops.Wait()
+			s.lastSnapshot()
+		}
+	})
+}
+
+// Fail ends this process's deciding for good: it was fenced, or the log is not
+// what it was.
+func (s *Scheduler) Fail(err error) {
+	s.cause.CompareAndSwap(nil, &err)
+	s.stop(err)
+}
+
+// Done is closed when the scheduler has ended, by Stop or by itself.
+func (s *Scheduler) Done() <-chan struct{} { return s.stopped }
+
+// Err is why the scheduler ended by itself; nil otherwise.
+func (s *Scheduler) Err() error {
+	if err := s.cause.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// loop is the decider. Everything that changes the state happens in it.
+func (s *Scheduler) loop(ctx context.Context) {
+	defer close(s.stopped)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		inbox := s.inbox
+		if s.deaf() {
+			inbox = nil // let what is open be stored first
+		}
+		var m message
+		select {
+		case <-ctx.Done():
+			s.drain()
+			return
+		case c := <-s.acked:
+			m = stored{c}
+		case m = <-inbox:
+		case <-timer.C:
+		case <-tick.C:
+			m = housekeep{}
+		}
+		s.turn(m)
+		s.arm(timer)
+	}
+}
+
+// turn handles a message and those that wait behind it, then what is due.
+func (s *Scheduler) turn(m message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := 0; m != nil; n++ {
+		m.handle(s)
+		m = nil
+		if n < turnMax && !s.deaf() {
+			select {
+			case m = <-s.inbox:
+			default:
+			}
+		}
+	}
+	if !s.snap.draining {
+		s.takeDue()
+		s.claim()
+	}
+	s.seal()
+	s.snapshotStep()
+}
+
+// drain stores what is decided, for a moment, at the end.
+func (s *Scheduler) drain() {
+	if s.Err() != nil {
+		return
+	}
+	timeout := time.NewTimer(2 * appendBackoffMax)
+	defer timeout.Stop()
+	for {
+		s.mu.Lock()
+		s.holdUntil = time.Time{} // nothing more gathers
+		s.seal()
+		left := len(s.open)
+		s.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case c := <-s.acked:
+			s.mu.Lock()
+			stored{c}.handle(s)
+			s.mu.Unlock()
+		case <-timeout.C:
+			s.log.Warn("stopped with commits whose outcome is unknown", "commits", left)
+			return
+		}
+	}
+}
+
+// arm sets the timer to the next due time.
+func (s *Scheduler) arm(timer *time.Timer) {
+	wait := time.Duration(-1)
+	if due, any := s.state.NextDue(); any && !s.snap.draining { // while draining nothing is taken
+		wait = max(0, time.Until(due.Std()))
+	}
+	if s.sending == nil && len(s.open) > 0 { // it is held
+		if held := max(0, time.Until(s.holdUntil)); wait < 0 || wait > held {
+			wait = held
+		}
+	}
+	if s.snap.sections != nil && (wait < 0 || wait > snapshotPace) {
+		wait = snapshotPace
+	}
+	if wait < 0 {
+		timer.Stop()
+		return
+	}
+	timer.Reset(wait)
+}
+
+// deaf says that the loop takes no messages but acknowledgements.
+func (s *Scheduler) deaf() bool { return s.snap.draining || s.openBytes() > openBytesMax }
+
+func (s *Scheduler) openBytes() (n int) {
+	for _, c := range s.open {
+		n += c.size
+	}
+	return n
+}
+
+func now() eventlog.Time { return eventlog.TimeOf(time.Now()) }
+
+// Ready is nil when commands are taken and stored; else what is the matter.
+func (s *Scheduler) Ready() error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-s.stopped:
+		return ErrStopped
+	default:
+	}
+	if since := s.stats.unknownSince.Load(); since != 0 {
+		return fmt.Errorf("the outcome of an append has been unknown since %s", time.UnixMilli(since).UTC().Format(eventlog.TimeLayout))
+	}
+	return nil
+}

@@ -1,0 +1,346 @@
+package service
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/command"
+	"github.com/belfryhq/belfry/node/record"
+	"github.com/belfryhq/belfry/node/scheduler"
+	"github.com/belfryhq/belfry/projection"
+)
+
+func (s *Service) itemCreate(ctx context.Context, r *request) (any, *api.Error) {
+	in, refused := decode[api.ItemInput](r.body)
+	if refused != nil {
+		return nil, refused
+	}
+	c, refused := command.NewCreateItem(r.by(), in, s.cfg.Scheduler.DrawID(eventlog.PrefixItem, r.id))
+	if refused != nil {
+		return nil, refused
+	}
+	return s.itemDo(ctx, r, c)
+}
+
+func (s *Service) itemUpdate(ctx context.Context, r *request) (any, *api.Error) {
+	in, refused := decode[api.ItemInput](r.body)
+	if refused != nil {
+		return nil, refused
+	}
+	c, refused := command.NewUpdateItem(r.by(), in)
+	if refused != nil {
+		return nil, refused
+	}
+	return s.itemDo(ctx, r, c)
+}
+
+func (s *Service) itemCancel(ctx context.Context, r *request) (any, *api.Error) {
+	in, refused := decode[api.Cancel](r.body)
+	if refused != nil {
+		return nil, refused
+	}
+	c, refused := command.NewCancelItem(r.by(), in)
+	if refused != nil {
+		return nil, refused
+	}
+	return s.itemDo(ctx, r, c)
+}
+
+// itemDo carries out what concerns one item.
+func (s *Service) itemDo(ctx context.Context, r *request, c command.Command) (any, *api.Error) {
+	v := itemView{id: c.Target()}
+	answer, refused := s.cfg.Scheduler.Do(ctx, r.once(), v.see, c)
+	if refused != nil {
+		return nil, refused
+	}
+	if len(answer.Repeated) > 0 {
+		past, refused := s.recall(ctx, r, answer)
+		if refused != nil {
+			return nil, refused
+		}
+		if len(past) > 0 {
+			return s.itemRecall(ctx, past[len(past)-1])
+		}
+		again := *r // only the hash of the id was the same
+		again.id = ""
+		return s.itemDo(ctx, &again, c)
+	}
+	if refused := answer.Outcomes[0].Err; refused != nil {
+		create, isCreate := c.(command.CreateItem)
+		if !isCreate || refused.Entity == "" {
+			return nil, refused
+		}
+		return s.sameItem(ctx, create, v, answer.Horizon, refused)
+	}
+	return s.showItem(ctx, v, answer.Horizon)
+}
+
+// itemView is an item as a view of the state found it. A live one is shown at
+// once; of an ended one only the place in the log is known.
+type itemView struct {
+	id    string
+	found bool
+	item  projection.Item
+	rec   api.Item // if the item is live
+}
+
+func (v *itemView) see(st *projection.State) {
+	i := st.Item(v.id)
+	if v.found = i != nil; !v.found {
+		return
+	}
+	v.item = *i
+	if i.Live != nil {
+		v.rec = record.Item(i, st)
+	}
+}
+
+// showItem makes the record of what a view found.
+func (s *Service) showItem(ctx context.Context, v itemView, h scheduler.Horizon) (any, *api.Error) {
+	return s.showItemFrom(ctx, s.cfg.Log, v, h)
+}
+
+func (s *Service) showItemFrom(ctx context.Context, log eventlog.Log, v itemView, h scheduler.Horizon) (any, *api.Error) {
+	if v.item.Live != nil {
+		v.rec.Seq = h.Seq(v.item.Seq)
+		return v.rec, nil
+	}
+	return s.showEnded(ctx, log, v, h, func(i *projection.Item, names record.Names) any { return record.Item(i, names) })
+}
+
+// itemFromLog reads an item's whole record back.
+func (s *Service) itemFromLog(ctx context.Context, log eventlog.Log, id string, seq uint64) (projection.Item, *api.Error) {
+	events, seqs, err := eventlog.Life(ctx, log, id, seq)
+	if err != nil {
+		return projection.Item{}, unreadable(err)
+	}
+	return projection.ItemFromLog(events, seqs), nil
+}
+
+// named makes a record with the names that things have now.
+func (s *Service) named(ctx context.Context, show func(record.Names) any) (any, *api.Error) {
+	var rec any
+	_, refused := s.cfg.Scheduler.Read(ctx, func(st *projection.State) { rec = show(st) })
+	return rec, refused
+}
+
+// itemRecall answers a repeated request with what it did.
+func (s *Service) itemRecall(ctx context.Context, past done) (any, *api.Error) {
+	if refused := sameRequest(past, eventlog.EntityItem); refused != nil {
+		return nil, refused
+	}
+	events, seqs, refused := s.lifeUntil(ctx, past)
+	if refused != nil {
+		return nil, refused
+	}
+	then := projection.ItemFromLog(events, seqs)
+	return s.named(ctx, func(names record.Names) any { return record.Item(&then, names) })
+}
+
+// sameItem answers a create whose id exists: with the record, if it was created
+// with the same content.
+func (s *Service) sameItem(ctx context.Context, c command.CreateItem, v itemView, h scheduler.Horizon, refused *api.Error) (any, *api.Error) {
+	events, _, err := eventlog.Life(ctx, s.cfg.Log, v.id, h.Seq(v.item.Seq))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	was, ok := events[0].Data.(*eventlog.ItemCreated)
+	if !ok {
+		return nil, refused
+	}
+	asked, first := c.New, *was
+	var function *projection.Function
+	var runner *projection.User
+	if _, refused := s.cfg.Scheduler.Read(ctx, func(st *projection.State) {
+		function = st.FunctionByRef(c.Function.IDOrName, c.Function.IsID)
+		if c.RunningUser != nil {
+			runner = st.UserByRef(c.RunningUser.IDOrName, c.RunningUser.IsID)
+		}
+	}); refused != nil {
+		return nil, refused
+	}
+	if function != nil {
+		asked.Function.ID = function.ID
+	}
+	if runner != nil {
+		asked.RunningUser = runner.ID
+	}
+	first.Function.Name = ""
+	if !reflect.DeepEqual(asked, first) {
+		return nil, refused
+	}
+	return s.showItem(ctx, v, h)
+}
+
+func (s *Service) itemGet(ctx context.Context, r *request) (any, *api.Error) {
+	in, refused := decode[api.Get](r.body)
+	if refused != nil {
+		return nil, refused
+	}
+	ref, refused := oneOf(in)
+	if refused != nil {
+		return nil, refused
+	}
+	v := itemView{id: ref}
+	if in.ID == "" {
+		if v.id, refused = s.itemNamed(ctx, r, in.Name); refused != nil {
+			return nil, refused
+		}
+	}
+	h, refused := s.read(ctx, r, in.Strong, v.see)
+	if refused != nil {
+		return nil, refused
+	}
+	if !v.found {
+		return nil, api.Errorf(api.NotFound, "", "there is no item %q: see item.list", ref)
+	}
+	return s.showItem(ctx, v, h)
+}
+
+// itemNamed finds the one item of a name. Names of ended items are in the log
+// only: the state knows a short hash of each.
+func (s *Service) itemNamed(ctx context.Context, r *request, name string) (string, *api.Error) {
+	hash, found := projection.HashName(name), ""
+	scan := scan{
+		over:  (*projection.State).ScanItems,
+		match: func(i *projection.Item) bool { return i.NameHash == hash },
+	}
+	refused := scan.walk(ctx, s, r, func(v itemView, h scheduler.Horizon) (bool, *api.Error) {
+		whole, refused := s.showItem(ctx, v, h)
+		if refused != nil {
+			return true, refused
+		}
+		if whole.(api.Item).Name != name {
+			return false, nil
+		}
+		if found != "" {
+			return true, api.Errorf(api.Ambiguous, "name", "several items are named %q, such as %s and %s: give an id", name, found, v.id)
+		}
+		found = v.id
+		return false, nil
+	})
+	if refused == nil && found == "" {
+		refused = api.Errorf(api.NotFound, "name", "there is no item named %q: see item.list", name)
+	}
+	return found, refused
+}
+
+// itemCreateMany creates each item of a list for itself.
+func (s *Service) itemCreateMany(ctx context.Context, r *request) (any, *api.Error) {
+	in, refused := decode[api.ItemsInput](r.body)
+	if refused != nil {
+		return nil, refused
+	}
+	if len(in.Items) == 0 {
+		return nil, api.Errorf(api.Invalid, "items", "items is missing: give a list of 1 to %d items", api.ManyMax)
+	}
+	if len(in.Items) > api.ManyMax {
+		return nil, api.Errorf(api.TooLarge, "items", "%d items are more than %d: send them in parts", len(in.Items), api.ManyMax)
+	}
+	m := many{s: s, r: r, results: make([]api.ItemResult, len(in.Items))}
+	for n, raw := range in.Items {
+		m.read(n, raw)
+	}
+	if refused := m.do(ctx, r.once()); refused != nil {
+		return nil, refused
+	}
+	return api.ItemResults{Results: m.results}, nil
+}
+
+// many is a create_many under way.
+type many struct {
+	s        *Service
+	r        *request
+	commands []command.Command
+	places   []int // of the commands in the request
+	results  []api.ItemResult
+}
+
+func (m *many) refuse(place int, refused *api.Error) { m.results[place].Error = refused }
+
+func (m *many) read(place int, raw []byte) {
+	var in api.ItemInput
+	if refused := jsonError(json.Unmarshal(raw, &in, json.RejectUnknownMembers(true))); refused != nil {
+		m.refuse(place, refused)
+		return
+	}
+	by := m.r.by()
+	by.CauseIndex = place
+	c, refused := command.NewCreateItem(by, in, m.s.cfg.Scheduler.DrawID(eventlog.PrefixItem, m.r.id))
+	if refused != nil {
+		m.refuse(place, refused)
+		return
+	}
+	m.commands, m.places = append(m.commands, c), append(m.places, place)
+}
+
+func (m *many) do(ctx context.Context, once bool) *api.Error {
+	if len(m.commands) == 0 {
+		return nil
+	}
+	views := make([]itemView, len(m.commands))
+	answer, refused := m.s.cfg.Scheduler.Do(ctx, once, func(st *projection.State) {
+		for n, c := range m.commands {
+			views[n].id = c.Target()
+			views[n].see(st)
+		}
+	}, m.commands...)
+	if refused != nil {
+		return refused
+	}
+	if len(answer.Repeated) > 0 {
+		return m.again(ctx, answer)
+	}
+	for n, outcome := range answer.Outcomes {
+		place := m.places[n]
+		var rec any
+		refused := outcome.Err
+		switch {
+		case refused == nil:
+			rec, refused = m.s.showItem(ctx, views[n], answer.Horizon)
+		case refused.Entity != "":
+			rec, refused = m.s.sameItem(ctx, m.commands[n].(command.CreateItem), views[n], answer.Horizon, refused)
+		}
+		if refused != nil {
+			m.refuse(place, refused)
+			continue
+		}
+		item := rec.(api.Item)
+		m.results[place].Item = &item
+	}
+	return nil
+}
+
+// again answers a repeated request: what it created, by the places that the
+// events name, and decides the rest, which was refused or never reached the
+// log.
+func (m *many) again(ctx context.Context, answer scheduler.Answer) *api.Error {
+	past, refused := m.s.recall(ctx, m.r, answer)
+	if refused != nil {
+		return refused
+	}
+	for _, d := range past {
+		place := d.event.CauseIndex
+		if place < 0 || place >= len(m.results) {
+			return api.Errorf(api.Conflict, api.HeaderRequestID, "this request id was used for another request: use a new one")
+		}
+		rec, refused := m.s.itemRecall(ctx, d)
+		if refused != nil {
+			return refused
+		}
+		item := rec.(api.Item)
+		m.results[place] = api.ItemResult{Item: &item}
+	}
+	commands, places := m.commands, m.places
+	m.commands, m.places = nil, nil
+	for n, c := range commands {
+		if m.results[places[n]].Item == nil {
+			m.commands, m.places = append(m.commands, c), append(m.places, places[n])
+		}
+	}
+	return m.do(ctx, false)
+}
