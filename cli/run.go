@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/belfryhq/belfry/node/api"
+)
+
+func (t *terminal) runCommand() *cli.Command {
+	n := noun[api.Run]{"run", "ID", []column[api.Run]{
+		{"ID", func(r api.Run) string { return r.ID }},
+		{"STATUS", func(r api.Run) string { return string(r.Status) }},
+		{"ATTEMPT", func(r api.Run) string { return strconv.Itoa(r.Attempt) }},
+		{"FUNCTION", func(r api.Run) string { return called(r.Function) }},
+		{"SOURCE", func(r api.Run) string { return r.Source.Kind }},
+		{"SCHEDULED", func(r api.Run) string { return second(r.ScheduledFor) }},
+		{"LATE", func(r api.Run) string {
+			if r.LatenessMS == nil {
+				return ""
+			}
+			return strconv.FormatFloat(*r.LatenessMS, 'f', 1, 64) + "ms"
+		}},
+		{"FINISHED", func(r api.Run) string { return second(r.Finished) }},
+		{"EXECUTOR", func(r api.Run) string { return r.Executor }},
+	}}
+	return t.group("run", "executions, with their attempts",
+		n.list("belfry run list --item greet", []cli.Flag{
+			text("status", "`STATUS`: Queued, Processing, Completed, Failed or Canceled"),
+			text("item", "of the item `NAME_OR_ID`"),
+			text("function", "of the function `NAME_OR_ID`"),
+			text("since", "scheduled since `TIME`, or a duration ago such as 2h"),
+			text("until", "scheduled until `TIME`, or a duration ago such as 2h"),
+		}, func(ctx context.Context, s *session, page api.List) (any, error) {
+			in := api.RunList{
+				List: page, Status: s.status(), Function: s.ref("function"),
+				Since: s.since("since"), Until: s.since("until"),
+			}
+			var err error
+			if s.line.IsSet("item") {
+				in.Item, err = s.id(ctx, "item", s.line.String("item"))
+			}
+			return in, err
+		}),
+		n.get("belfry run get run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE"),
+		runLogs(n.takes),
+		n.cancel("stop one run", `belfry run cancel run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE --reason "wrong list"`),
+	)
+}
+
+func runLogs(takes string) verb {
+	return verb{
+		name: "logs", usage: "show what the code of one run printed and logged", takes: takes,
+		example: "belfry run logs run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE",
+		do: func(ctx context.Context, s *session) error {
+			raw, err := s.ask(ctx, "run", "logs", api.GetOf("run", s.arg()))
+			if err != nil {
+				return err
+			}
+			if s.json() {
+				return s.printJSON(raw)
+			}
+			logs, err := read[api.RunLogs](raw)
+			if err != nil {
+				return err
+			}
+			for _, line := range logs.Lines {
+				if _, err := fmt.Fprintf(s.out, "%s  %-6s  %s\n", line.Time, line.Stream, line.Text); err != nil {
+					return err
+				}
+			}
+			s.noteTruncated(logs)
+			return nil
+		},
+	}
+}
+
+// noteTruncated says that there was more output than is kept.
+func (s *session) noteTruncated(logs api.RunLogs) {
+	if logs.Truncated {
+		s.note("the run wrote more than is kept: this is the beginning")
+	}
+}

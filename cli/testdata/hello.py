@@ -1,0 +1,2 @@
+def execute(current_user, **kwargs):
+    return {"sent": 1}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/belfryhq/belfry/node"
+)
+
+// stopTimeout bounds a clean stop; what has not ended by then is taken up
+// again from the log.
+const stopTimeout = 30 * time.Second
+
+// server is what up runs: a *node.Node.
+type server interface {
+	Start(context.Context) error
+	Ready() string
+	Done() <-chan struct{}
+	Err() error
+	Stop(context.Context) error
+}
+
+func upVerb() verb {
+	return verb{
+		name: "up", usage: "run all of Belfry in this process, until interrupted",
+		example: "belfry up --data /var/lib/belfry",
+		flags: []cli.Flag{
+			&cli.StringFlag{Name: "data", Usage: "`DIR` for everything that is kept", Value: "./belfry-data"},
+			&cli.StringFlag{Name: "nats-addr", Usage: "`ADDRESS` for NATS, where callers ask", Value: "127.0.0.1:4222"},
+			&cli.StringFlag{Name: "http-addr", Usage: "`ADDRESS` for HTTP: health, metrics, the page", Value: "127.0.0.1:8420"},
+			&cli.StringFlag{Name: "raft-addr", Usage: "`ADDRESS` for Raft, where nodes meet", Value: "127.0.0.1:7420"},
+			&cli.StringFlag{Name: "python", Usage: "`PROGRAM` that runs the functions", Value: "python3"},
+			whole("slots", "how many runs at once, `N`; 0 for as many as suit this machine", "0"),
+			&cli.StringFlag{Name: "log-level", Usage: "`LEVEL` of what is logged to standard error: debug, info, warn or error", Value: "info"},
+		},
+		do: func(ctx context.Context, s *session) error {
+			var level slog.Level
+			if err := level.UnmarshalText([]byte(s.line.String("log-level"))); err != nil {
+				return usagef("--log-level %s is none: use debug, info, warn or error", s.line.String("log-level"))
+			}
+			cfg := node.Config{
+				DataDir:  s.line.String("data"),
+				NATSAddr: s.line.String("nats-addr"),
+				HTTPAddr: s.line.String("http-addr"),
+				RaftAddr: s.line.String("raft-addr"),
+				Python:   s.line.String("python"),
+				Slots:    s.line.Int("slots"),
+				Version:  Version,
+				Logger:   slog.New(slog.NewTextHandler(s.errs, &slog.HandlerOptions{Level: level})),
+			}
+			if err := cfg.WithDefaults().Validate(); err != nil {
+				return usagef("%v: see belfry up --help", err)
+			}
+			n, err := node.New(cfg)
+			if err != nil {
+				return err
+			}
+			return s.serve(ctx, n)
+		},
+	}
+}
+
+// serve runs a server until ctx ends or it stops by itself. It says "ready …"
+// on standard output once it serves.
+func (s *session) serve(ctx context.Context, n server) error {
+	stop := func() error {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return n.Stop(stopping)
+	}
+	if err := n.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return stop() // interrupted before it was ready
+		}
+		return errors.Join(err, stop())
+	}
+	if _, err := fmt.Fprintln(s.out, "ready", n.Ready()); err != nil {
+		return errors.Join(err, stop())
+	}
+	select {
+	case <-ctx.Done():
+		return stop()
+	case <-n.Done():
+		return errors.Join(n.Err(), stop())
+	}
+}
