@@ -1,0 +1,254 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfryhq/belfry/node/client"
+)
+
+// Process is one belfry up.
+type Process struct {
+	t    testing.TB
+	Dir  string // its data directory
+	URL  string // of NATS
+	HTTP string // host:port
+	Raft string
+	// Args are given to belfry up besides addresses and directory.
+	Args []string
+
+	cmd    *exec.Cmd
+	stderr *lines
+	ended  chan error
+	// Startup is how long the last start took, from exec to the line "ready".
+	Startup time.Duration
+}
+
+var build struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// Binary is the belfry program, built once for all tests of a package.
+func Binary(t testing.TB) string {
+	t.Helper()
+	build.once.Do(func() {
+		dir, err := os.MkdirTemp("", "belfry-build")
+		if err != nil {
+			build.err = err
+			return
+		}
+		build.path = filepath.Join(dir, "belfry")
+		args := []string{"build", "-o", build.path}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		out, err := exec.Command("go", append(args, "github.com/belfryhq/belfry/cli/belfry")...).CombinedOutput()
+		if err != nil {
+			build.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if build.err != nil {
+		t.Fatal(build.err)
+	}
+	return build.path
+}
+
+// New prepares a process with addresses of its own and an empty directory.
+func New(t testing.TB, args ...string) *Process {
+	t.Helper()
+	Binary(t)
+	p := &Process{t: t, Dir: filepath.Join(t.TempDir(), "data"), Args: args}
+	addrs := freeAddrs(t, 3)
+	p.URL, p.HTTP, p.Raft = "nats://"+addrs[0], addrs[1], addrs[2]
+	return p
+}
+
+// freeAddrs finds loopback addresses that nobody listens on.
+func freeAddrs(t testing.TB, n int) []string {
+	t.Helper()
+	var addrs []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() //nolint:errcheck // it was only asked for its port
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs
+}
+
+// command is a belfry process that was not started yet.
+func (p *Process) command() *exec.Cmd {
+	args := append([]string{
+		"up", "--data", p.Dir, "--nats-addr", strings.TrimPrefix(p.URL, "nats://"),
+		"--http-addr", p.HTTP, "--raft-addr", p.Raft,
+	}, p.Args...)
+	return exec.Command(Binary(p.t), args...)
+}
+
+// startTimeout bounds a start; a loaded machine with the race detector is slow.
+const startTimeout = 60 * time.Second
+
+// Start runs the process and returns when it is ready. The test's end stops it.
+func (p *Process) Start() {
+	p.t.Helper()
+	p.cmd = p.command()
+	p.stderr = &lines{}
+	p.cmd.Stderr = p.stderr
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	ready := make(chan string, 1)
+	p.ended = make(chan error, 1)
+	go func(cmd *exec.Cmd, ended chan<- error) {
+		scanner := bufio.NewScanner(stdout)
+		for scanner.Scan() {
+			if strings.HasPrefix(scanner.Text(), "ready ") {
+				ready <- scanner.Text()
+			}
+		}
+		ended <- cmd.Wait()
+	}(p.cmd, p.ended)
+	p.t.Cleanup(p.Kill)
+	select {
+	case <-ready:
+		p.Startup = time.Since(begun)
+	case err := <-p.ended:
+		p.cmd = nil
+		p.t.Fatalf("belfry up ended with %v: %s", err, p.stderr)
+	case <-time.After(startTimeout):
+		p.t.Fatalf("belfry up is not ready after %v: %s", startTimeout, p.stderr)
+	}
+}
+
+// Refused runs the process, which must not start but end with this status, and
+// returns its one line.
+func (p *Process) Refused(status int) string {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	c := p.command()
+	cmd := exec.CommandContext(ctx, c.Path, c.Args[1:]...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != status {
+		p.t.Errorf("exit status %d (%v), not %d; it said %s%s", code, err, status, &stdout, &stderr)
+	}
+	var said []string
+	for line := range strings.Lines(stderr.String()) {
+		if !strings.HasPrefix(line, "time=") { // the log
+			said = append(said, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	if len(said) != 1 || stdout.Len() > 0 {
+		p.t.Errorf("it said %q and on standard output %q, not one line", said, &stdout)
+	}
+	return strings.Join(said, "\n")
+}
+
+// Kill ends the process with SIGKILL. It may be called again.
+func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) } // it did not end well
+
+// Stop ends the process with SIGTERM and says with which status.
+func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
+
+func (p *Process) end(sig syscall.Signal) error {
+	if p.cmd == nil {
+		return nil
+	}
+	_ = p.cmd.Process.Signal(sig) // it may have ended by itself
+	err := <-p.ended
+	p.cmd = nil
+	return err
+}
+
+// Wait returns when the process has ended by itself.
+func (p *Process) Wait(timeout time.Duration) error {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		p.cmd = nil
+		return err
+	case <-time.After(timeout):
+		p.t.Fatalf("belfry goes on after %v", timeout)
+		return nil
+	}
+}
+
+// Pid is the process's.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Stderr is what the process has said on standard error.
+func (p *Process) Stderr() string { return p.stderr.String() }
+
+// Conn connects as any program on this machine does.
+func (p *Process) Conn() *nats.Conn {
+	p.t.Helper()
+	nc, err := nats.Connect(p.URL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(nc.Close)
+	return nc
+}
+
+// Client asks as a user.
+func (p *Process) Client(user string) *client.Client {
+	p.t.Helper()
+	return client.New(p.Conn(), user)
+}
+
+// Belfry runs a client command of the binary and returns what it printed and
+// its exit status.
+func (p *Process) Belfry(args ...string) (stdout, stderr string, status int) {
+	p.t.Helper()
+	cmd := exec.Command(Binary(p.t), args...)
+	cmd.Env = append(os.Environ(), "BELFRY_NATS="+p.URL)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		p.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// lines gathers output that is written and read at the same time.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

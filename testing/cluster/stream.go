@@ -1,0 +1,96 @@
+package cluster
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfryhq/belfry/testing/check"
+)
+
+// LastSeq is the last sequence of the event stream, as any client may ask.
+func LastSeq(t testing.TB, nc *nats.Conn) uint64 {
+	t.Helper()
+	m, err := nc.Request("$JS.API.STREAM.INFO.BELFRY_EVENTS", nil, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info struct {
+		State struct {
+			LastSeq uint64 `json:"last_seq"`
+		} `json:"state"`
+	}
+	if err := json.Unmarshal(m.Data, &info); err != nil || info.State.LastSeq == 0 {
+		t.Fatalf("stream info %s: %v", m.Data, err)
+	}
+	return info.State.LastSeq
+}
+
+// Commits reads the whole stream, message by message, as any client may.
+func Commits(t testing.TB, nc *nats.Conn) []check.Commit {
+	t.Helper()
+	var all []check.Commit
+	for seq := uint64(1); seq <= LastSeq(t, nc); seq++ {
+		m, err := nc.Request("$JS.API.STREAM.MSG.GET.BELFRY_EVENTS", fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Message struct {
+				Subject string `json:"subject"`
+				Seq     uint64 `json:"seq"`
+				Data    string `json:"data"`
+			} `json:"message"`
+		}
+		if err := json.Unmarshal(m.Data, &got); err != nil {
+			t.Fatal(err)
+		}
+		body, err := base64.StdEncoding.DecodeString(got.Message.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, check.Commit{Seq: got.Message.Seq, Subject: got.Message.Subject, Body: body})
+	}
+	return all
+}
+
+// Judge reads the stream and lets the judge decide. Violations fail the test.
+func Judge(t testing.TB, nc *nats.Conn) *check.Verdict {
+	t.Helper()
+	v := check.Log(Commits(t, nc))
+	Report(t, v)
+	return v
+}
+
+// Report fails the test with the first violations.
+func Report(t testing.TB, v *check.Verdict) {
+	t.Helper()
+	for n, violation := range v.Violations {
+		if n == 20 {
+			t.Errorf("and %d more violations", len(v.Violations)-n)
+			break
+		}
+		t.Error(violation)
+	}
+}
+
+// Journal counts the lines that functions wrote to a file, by their first word.
+func Journal(t testing.TB, file string) map[string]int {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	wrote := map[string]int{}
+	for line := range strings.Lines(string(raw)) {
+		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		wrote[word]++
+	}
+	return wrote
+}
