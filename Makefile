@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench kill9
+.PHONY: help build run test race lint bench kill9 triggers
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: ## run the benchmarks of testing/bench, each once
 
 kill9: ## 5,000 items and 10,000 races, kill -9 amidst them, judged from the stream
 	KILL9_ITEMS=5000 KILL9_SECONDS=20 RACES=10000 $(GO) test -count=1 -run 'TestKill9|TestCancelRaces' -v -timeout 20m ./testing/cluster
+
+triggers: ## 50 triggers a second and kill -9, pauses that race, 10,000 at one moment: judged from the stream
+	TRIGGERS=50 TRIGGER_SECONDS=120 TRIGGER_KILLS=3 PAUSE_SECONDS=120 MINUTE_TRIGGERS=10000 $(GO) test -count=1 -run 'TestTriggersKill9|TestPauseRaces|TestMinute' -v -timeout 30m ./testing/cluster
 
 $(GOLANGCI_LINT):
 	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

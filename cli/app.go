@@ -23,7 +23,9 @@ belfry item create --name greet --in 10s --function hello --data '{"to": "Ann"}'
 		Commands: []*cli.Command{
 			t.command(upVerb()),
 			t.functionCommand(),
+			t.triggerCommand(),
 			t.itemCommand(),
+			t.automationCommand(),
 			t.runCommand(),
 			t.userCommand(),
 			t.clusterCommand(),

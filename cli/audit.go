@@ -15,7 +15,7 @@ import (
 )
 
 func (t *terminal) auditCommand() *cli.Command {
-	return t.group("audit", "everything that happened, event by event", auditEvents(), auditTail())
+	return t.group("audit", "everything that happened, event by event", auditEvents(), auditTail(), auditAt())
 }
 
 func auditFlags() []cli.Flag {
@@ -72,6 +72,30 @@ func auditEvents() verb {
 				}
 				in.After = page.Next
 			}
+		},
+	}
+}
+
+func auditAt() verb {
+	return verb{
+		name: "at", usage: "show one record as it stood at a time, or after a commit", takes: "ID",
+		example: "belfry audit at sts_01KAQ3V9M2Z8Y4T6R1W5X7WEEK --time 2026-11-24T12:00:00Z\nbelfry audit at sci_01KAQ3V9M2Z8Y4T6R1W5X7GRT0 --seq 41",
+		flags: []cli.Flag{
+			text("time", "as it stood at `TIME`, or a duration ago such as 2h"),
+			&cli.Uint64Flag{Name: "seq", Usage: "as it stood after the commit at sequence `N`", DefaultText: "none"},
+		},
+		do: func(ctx context.Context, s *session) error {
+			if !s.line.IsSet("time") && !s.line.IsSet("seq") {
+				return usagef("at needs --time or --seq: see belfry audit at --help")
+			}
+			raw, err := s.ask(ctx, "audit", "at", api.AuditAt{ID: s.arg(), Time: s.since("time"), Seq: s.line.Uint64("seq")})
+			if err != nil {
+				return err
+			}
+			if s.json() {
+				return s.printJSON(raw)
+			}
+			return sheet(s.out, raw)
 		},
 	}
 }

@@ -20,7 +20,7 @@ func (t *terminal) functionCommand() *cli.Command {
 		{"MEMORY", func(f api.Function) string { return f.MemoryLimit.String() }},
 		{"MODIFIED", func(f api.Function) string { return second(f.ModifiedDate) }},
 	}}
-	return t.group("function", "Python code with a name, which items run",
+	return t.group("function", "Python code with a name, which triggers and items run",
 		n.asks(verb{
 			name: "create", usage: "store Python code that defines execute(current_user, **kwargs)",
 			example: "belfry function create --name hello --file hello.py",
@@ -40,6 +40,7 @@ func (t *terminal) functionCommand() *cli.Command {
 		}),
 		n.delete("belfry function delete hello"),
 		functionVersions(n.takes),
+		runFunction(n.takes),
 	)
 }
 

@@ -41,7 +41,7 @@ func itemNoun() noun[api.Item] {
 		{"NAME", func(i api.Item) string { return i.Name }},
 		{"STATUS", func(i api.Item) string { return string(i.Status) }},
 		{"DUE", func(i api.Item) string { return second(i.RunDateTime) }},
-		{"FUNCTION", func(i api.Item) string { return called(i.Function) }},
+		{"FUNCTION", func(i api.Item) string { return target(i.Function, i.Automation) }},
 		{"PRIORITY", func(i api.Item) string { return strconv.Itoa(i.Priority) }},
 		{"FINISHED", func(i api.Item) string { return second(i.Finished) }},
 		{"ERROR", func(i api.Item) string {
@@ -59,6 +59,7 @@ func itemFlags() []cli.Flag {
 		text("at", "when to run: a `TIME` such as 2026-12-24T18:00:00Z, in UTC unless it has an offset"),
 		text("in", "when to run, from now: a `DURATION` such as 90s, 1h30m or 3d"),
 		text("function", "the function to run, by `NAME_OR_ID`"),
+		text("automation", "the automation to run, by `NAME_OR_ID`"),
 		text("data", "its arguments, a `JSON` object; @FILE reads a file"),
 		text("running-user", "who it runs as: the `ID` of a user (default: who creates it)"),
 		whole("priority", "higher `NUMBER`s first among those that are due", "0"),
@@ -71,6 +72,7 @@ func itemInput(s *session) (api.ItemInput, error) {
 		Name:        s.text("name"),
 		RunDateTime: s.text("at"),
 		Function:    s.ref("function"),
+		Automation:  s.ref("automation"),
 		RunningUser: s.ref("running-user"),
 		Priority:    given(s, "priority", s.line.Int),
 	}
@@ -103,11 +105,14 @@ belfry item create --name now --in 0s --function hello --wait`,
 			yes("wait", "wait until it has ended, then show what it printed and its result"),
 			text("wait-timeout", "wait for this `DURATION` at most"),
 		),
-		needs: []string{"name", "function"},
+		needs: []string{"name"},
 		do: func(ctx context.Context, s *session) error {
 			in, err := itemInput(s)
 			if err != nil {
 				return err
+			}
+			if in.Function == nil && in.Automation == nil {
+				return usagef("create needs --function or --automation: see belfry item create --help")
 			}
 			if in.RunDateTime == nil {
 				return usagef("create needs --at or --in: see belfry item create --help")

@@ -11,11 +11,43 @@ import (
 )
 
 func (t *terminal) runCommand() *cli.Command {
-	n := noun[api.Run]{"run", "ID", []column[api.Run]{
+	n := runNoun()
+	return t.group("run", "executions, with their attempts",
+		n.list("belfry run list --trigger 'Weekly Report'", []cli.Flag{
+			text("status", "`STATUS`: Queued, Processing, Completed, Failed or Canceled"),
+			text("trigger", "of the trigger `NAME_OR_ID`"),
+			text("item", "of the item `NAME_OR_ID`"),
+			text("function", "of the function `NAME_OR_ID`"),
+			text("since", "scheduled since `TIME`, or a duration ago such as 2h"),
+			text("until", "scheduled until `TIME`, or a duration ago such as 2h"),
+		}, func(ctx context.Context, s *session, page api.List) (any, error) {
+			in := api.RunList{
+				List: page, Status: s.status(), Function: s.ref("function"),
+				Since: s.since("since"), Until: s.since("until"),
+			}
+			var err error
+			if s.line.IsSet("trigger") {
+				if in.Trigger, err = s.id(ctx, "trigger", s.line.String("trigger")); err != nil {
+					return nil, err
+				}
+			}
+			if s.line.IsSet("item") {
+				in.Item, err = s.id(ctx, "item", s.line.String("item"))
+			}
+			return in, err
+		}),
+		n.get("belfry run get run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE"),
+		runLogs(n.takes),
+		n.cancel("stop one run", `belfry run cancel run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE --reason "wrong list"`),
+	)
+}
+
+func runNoun() noun[api.Run] {
+	return noun[api.Run]{"run", "ID", []column[api.Run]{
 		{"ID", func(r api.Run) string { return r.ID }},
 		{"STATUS", func(r api.Run) string { return string(r.Status) }},
 		{"ATTEMPT", func(r api.Run) string { return strconv.Itoa(r.Attempt) }},
-		{"FUNCTION", func(r api.Run) string { return called(r.Function) }},
+		{"FUNCTION", func(r api.Run) string { return target(r.Function, r.Automation) }},
 		{"SOURCE", func(r api.Run) string { return r.Source.Kind }},
 		{"SCHEDULED", func(r api.Run) string { return second(r.ScheduledFor) }},
 		{"LATE", func(r api.Run) string {
@@ -27,28 +59,6 @@ func (t *terminal) runCommand() *cli.Command {
 		{"FINISHED", func(r api.Run) string { return second(r.Finished) }},
 		{"EXECUTOR", func(r api.Run) string { return r.Executor }},
 	}}
-	return t.group("run", "executions, with their attempts",
-		n.list("belfry run list --item greet", []cli.Flag{
-			text("status", "`STATUS`: Queued, Processing, Completed, Failed or Canceled"),
-			text("item", "of the item `NAME_OR_ID`"),
-			text("function", "of the function `NAME_OR_ID`"),
-			text("since", "scheduled since `TIME`, or a duration ago such as 2h"),
-			text("until", "scheduled until `TIME`, or a duration ago such as 2h"),
-		}, func(ctx context.Context, s *session, page api.List) (any, error) {
-			in := api.RunList{
-				List: page, Status: s.status(), Function: s.ref("function"),
-				Since: s.since("since"), Until: s.since("until"),
-			}
-			var err error
-			if s.line.IsSet("item") {
-				in.Item, err = s.id(ctx, "item", s.line.String("item"))
-			}
-			return in, err
-		}),
-		n.get("belfry run get run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE"),
-		runLogs(n.takes),
-		n.cancel("stop one run", `belfry run cancel run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE --reason "wrong list"`),
-	)
 }
 
 func runLogs(takes string) verb {

@@ -7,6 +7,9 @@ import (
 	"math"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
 )
 
@@ -45,24 +48,39 @@ func (s *session) await(ctx context.Context, item api.Item, patience time.Durati
 	case err != nil:
 		return err
 	}
+	return s.showOutcome(ctx, outcome{"item", ended.ID, ended.Run, ended.Status, ended.Started, ended.Result, ended.Error})
+}
+
+// outcome is how an item or a run has ended.
+type outcome struct {
+	entity, id, run string
+	status          api.Status
+	started         eventlog.Time
+	result          jsontext.Value
+	failed          *eventlog.Error
+}
+
+// showOutcome shows what the code printed and its result; as JSON, the record.
+// It is an error that it did not succeed.
+func (s *session) showOutcome(ctx context.Context, o outcome) error {
 	if s.json() {
-		raw, err := s.ask(ctx, "item", "get", api.GetOf("item", item.ID))
+		raw, err := s.ask(ctx, o.entity, "get", api.GetOf(o.entity, o.id))
 		if err != nil {
 			return err
 		}
 		if err := s.printJSON(raw); err != nil {
 			return err
 		}
-	} else if err := s.printOutcome(ctx, ended); err != nil {
+	} else if err := s.printOutcome(ctx, o); err != nil {
 		return err
 	}
-	return failure(ended)
+	return o.failure()
 }
 
 // printOutcome shows what the code printed, and its result.
-func (s *session) printOutcome(ctx context.Context, item api.Item) error {
-	if item.Run != "" && !item.Started.Std().IsZero() {
-		raw, err := s.ask(ctx, "run", "logs", api.GetOf("run", item.Run))
+func (s *session) printOutcome(ctx context.Context, o outcome) error {
+	if o.run != "" && o.started != 0 {
+		raw, err := s.ask(ctx, "run", "logs", api.GetOf("run", o.run))
 		if err != nil {
 			return err
 		}
@@ -77,19 +95,19 @@ func (s *session) printOutcome(ctx context.Context, item api.Item) error {
 		}
 		s.noteTruncated(logs)
 	}
-	if item.Status != api.Completed || len(item.Result) == 0 {
+	if o.status != api.Completed || len(o.result) == 0 {
 		return nil
 	}
-	return s.printJSON(item.Result)
+	return s.printJSON(o.result)
 }
 
-// failure is the error of an item that has ended without success.
-func failure(item api.Item) error {
+// failure is the error of what has ended without success.
+func (o outcome) failure() error {
 	switch {
-	case item.Status == api.Completed:
+	case o.status == api.Completed:
 		return nil
-	case item.Error != nil:
-		return fmt.Errorf("item %s has ended %s: %s: %s: see belfry item get %s", item.ID, item.Status, item.Error.Type, item.Error.Message, item.ID)
+	case o.failed != nil:
+		return fmt.Errorf("%s %s has ended %s: %s: %s: see belfry %s get %s", o.entity, o.id, o.status, o.failed.Type, o.failed.Message, o.entity, o.id)
 	}
-	return fmt.Errorf("item %s has ended %s: see belfry item get %s", item.ID, item.Status, item.ID)
+	return fmt.Errorf("%s %s has ended %s: see belfry %s get %s", o.entity, o.id, o.status, o.entity, o.id)
 }

@@ -10,15 +10,20 @@ const (
 	EntityFunction   Entity = "function"
 	EntityUser       Entity = "user"
 	EntityItem       Entity = "item"
+	EntityTrigger    Entity = "trigger"
+	EntityAutomation Entity = "automation"
+	EntityRun        Entity = "run"
 	EntityNode       Entity = "node"
 	EntityPartitions Entity = "partitions"
 )
 
 // Prefixes of generated ids.
 const (
-	PrefixFunction = "fun_"
-	PrefixItem     = "sci_"
-	PrefixRun      = "run_"
+	PrefixFunction   = "fun_"
+	PrefixItem       = "sci_"
+	PrefixTrigger    = "sts_"
+	PrefixAutomation = "aut_"
+	PrefixRun        = "run_"
 )
 
 // Partitions is the number of partitions: fixed, since ids hash to them.
@@ -32,14 +37,15 @@ const NoPartition = -1
 const DefinitionPartition = 0
 
 // PartitionOf is the partition of an entity. The prefix of an id does not
-// count: a run has its item's id with another prefix and lives with it.
+// count: a run has its item's id with another prefix and lives with it. The id
+// of a trigger's run is drawn so that it falls into the trigger's partition.
 func PartitionOf(entity Entity, id string) int {
 	switch entity {
-	case EntityFunction, EntityUser:
+	case EntityFunction, EntityUser, EntityAutomation:
 		return DefinitionPartition
 	case EntityNode, EntityPartitions:
 		return NoPartition
-	case EntityItem:
+	case EntityItem, EntityTrigger, EntityRun:
 	}
 	return HashPartition(Suffix(id))
 }

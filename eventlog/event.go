@@ -26,6 +26,26 @@ const (
 
 	TypeNodeOpened      Type = "belfry.node.opened"
 	TypePartitionsMoved Type = "belfry.partitions.moved"
+
+	TypeAutomationCreated Type = "belfry.automation.created"
+	TypeAutomationUpdated Type = "belfry.automation.updated"
+	TypeAutomationDeleted Type = "belfry.automation.deleted"
+
+	TypeTriggerCreated Type = "belfry.trigger.created"
+	TypeTriggerUpdated Type = "belfry.trigger.updated"
+	TypeTriggerPaused  Type = "belfry.trigger.paused"
+	TypeTriggerResumed Type = "belfry.trigger.resumed"
+	TypeTriggerDeleted Type = "belfry.trigger.deleted"
+	TypeTriggerFired   Type = "belfry.trigger.fired"
+	TypeTriggerSkipped Type = "belfry.trigger.skipped"
+
+	TypeRunCreated        Type = "belfry.run.created"
+	TypeRunClaimed        Type = "belfry.run.claimed"
+	TypeRunInterrupted    Type = "belfry.run.interrupted"
+	TypeRunRetryScheduled Type = "belfry.run.retry_scheduled"
+	TypeRunCompleted      Type = "belfry.run.completed"
+	TypeRunFailed         Type = "belfry.run.failed"
+	TypeRunCanceled       Type = "belfry.run.canceled"
 )
 
 // System is the actor of what no user asked for: claims, results, openings. No
@@ -110,8 +130,51 @@ func newPayload(t Type) Payload {
 		return new(NodeOpened)
 	case TypePartitionsMoved:
 		return new(PartitionsMoved)
+	default:
+		return newScheduled(t)
 	}
-	return nil
+}
+
+// newScheduled is newPayload for triggers, automations and their runs.
+func newScheduled(t Type) Payload {
+	switch t {
+	case TypeAutomationCreated:
+		return new(AutomationCreated)
+	case TypeAutomationUpdated:
+		return new(AutomationUpdated)
+	case TypeAutomationDeleted:
+		return new(AutomationDeleted)
+	case TypeTriggerCreated:
+		return new(TriggerCreated)
+	case TypeTriggerUpdated:
+		return new(TriggerUpdated)
+	case TypeTriggerPaused:
+		return new(TriggerPaused)
+	case TypeTriggerResumed:
+		return new(TriggerResumed)
+	case TypeTriggerDeleted:
+		return new(TriggerDeleted)
+	case TypeTriggerFired:
+		return new(TriggerFired)
+	case TypeTriggerSkipped:
+		return new(TriggerSkipped)
+	case TypeRunCreated:
+		return new(RunCreated)
+	case TypeRunClaimed:
+		return new(RunClaimed)
+	case TypeRunInterrupted:
+		return new(RunInterrupted)
+	case TypeRunRetryScheduled:
+		return new(RunRetryScheduled)
+	case TypeRunCompleted:
+		return new(RunCompleted)
+	case TypeRunFailed:
+		return new(RunFailed)
+	case TypeRunCanceled:
+		return new(RunCanceled)
+	default:
+		return nil
+	}
 }
 
 // Types lists every type of event, in the order of their declaration.
@@ -122,5 +185,10 @@ func Types() []Type {
 		TypeItemCreated, TypeItemUpdated, TypeItemCanceled, TypeItemClaimed, TypeItemInterrupted,
 		TypeItemRetryScheduled, TypeItemCompleted, TypeItemFailed,
 		TypeNodeOpened, TypePartitionsMoved,
+		TypeAutomationCreated, TypeAutomationUpdated, TypeAutomationDeleted,
+		TypeTriggerCreated, TypeTriggerUpdated, TypeTriggerPaused, TypeTriggerResumed, TypeTriggerDeleted,
+		TypeTriggerFired, TypeTriggerSkipped,
+		TypeRunCreated, TypeRunClaimed, TypeRunInterrupted, TypeRunRetryScheduled,
+		TypeRunCompleted, TypeRunFailed, TypeRunCanceled,
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// writer is a payload that writes its own JSON: the three that every run of an
-// item has, for which the general way takes most of the time that a decider
+// writer is a payload that writes its own JSON: those that every run has, for which the general way takes most of the time that a decider
 // spends on an event. The bytes are the same; a test compares them.
 type writer interface {
 	appendJSON(b []byte) ([]byte, error)
@@ -34,11 +33,7 @@ func marshal(v any) ([]byte, error) {
 func (d *ItemCreated) appendJSON(b []byte) (_ []byte, err error) {
 	b = appendString(append(b, `{"name":`...), d.Name)
 	b = appendTime(append(b, `,"run_date_time":`...), d.RunDateTime)
-	b = appendString(append(b, `,"function":{"id":`...), d.Function.ID)
-	if d.Function.Name != "" {
-		b = appendString(append(b, `,"name":`...), d.Function.Name)
-	}
-	b = append(b, '}')
+	b = appendRef(b, `,"function":{"id":`, d.Function)
 	if d.Data != nil {
 		if b, err = appendValue(append(b, `,"data":`...), d.Data); err != nil {
 			return b, err
@@ -57,8 +52,25 @@ func (d *ItemCreated) appendJSON(b []byte) (_ []byte, err error) {
 		}
 		b = append(append(b, `,"retry":`...), retry...)
 	}
+	b = appendRef(b, `,"automation":{"id":`, d.Automation)
 	return append(b, '}'), nil
 }
+
+// appendRef appends a reference that is set, after its field's name.
+func appendRef(b []byte, field string, r Ref) []byte {
+	if r == (Ref{}) {
+		return b
+	}
+	b = appendString(append(b, field...), r.ID)
+	if r.Name != "" {
+		b = appendString(append(b, `,"name":`...), r.Name)
+	}
+	return append(b, '}')
+}
+
+func (d *RunClaimed) appendJSON(b []byte) ([]byte, error) { return (*ItemClaimed)(d).appendJSON(b) }
+
+func (d *RunCompleted) appendJSON(b []byte) ([]byte, error) { return (*ItemCompleted)(d).appendJSON(b) }
 
 func (d *ItemClaimed) appendJSON(b []byte) ([]byte, error) {
 	b = d.appendFields(append(b, '{'))

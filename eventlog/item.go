@@ -3,14 +3,16 @@ package eventlog
 import "github.com/go-json-experiment/json/jsontext"
 
 // ItemCreated holds the whole item. RunningUser is empty when it is the creator.
+// One of Function and Automation is set, here and wherever both stand.
 type ItemCreated struct {
 	Name        string         `json:"name"`
 	RunDateTime Time           `json:"run_date_time"`
-	Function    Ref            `json:"function"`
+	Function    Ref            `json:"function,omitzero"`
 	Data        jsontext.Value `json:"data,omitzero"`
 	RunningUser string         `json:"running_user,omitzero"`
 	Priority    int            `json:"priority,omitzero"`
 	Retry       *Retry         `json:"retry,omitzero"` // absent: the function's
+	Automation  Ref            `json:"automation,omitzero"`
 }
 
 // ItemUpdated holds the fields that changed.
@@ -22,6 +24,7 @@ type ItemUpdated struct {
 	RunningUser *string        `json:"running_user,omitzero"`
 	Priority    *int           `json:"priority,omitzero"`
 	Retry       *Retry         `json:"retry,omitzero"`
+	Automation  *Ref           `json:"automation,omitzero"`
 }
 
 // RunHead is what every event that concerns a run says of it.

@@ -60,11 +60,58 @@ func samples() []eventlog.Event {
 		&eventlog.NodeOpened{Process: "01JXS7E8000000000000000004", Stream: "01JXS7E8000000000000000005", Version: "v1.0.0"},
 		&eventlog.PartitionsMoved{From: "n1", To: "n2", Partitions: []int{0, 17, 63}, Stream: "01JXS7E8000000000000000005"},
 	}
+	payloads = append(payloads, scheduled(function, head, end, failure, &retry)...)
 	events := make([]eventlog.Event, len(payloads))
 	for i, p := range payloads {
 		events[i] = sample(i, p)
 	}
 	return events
+}
+
+// scheduled are the samples that came with triggers.
+func scheduled(function eventlog.Ref, head eventlog.RunHead, end eventlog.Ended, failure eventlog.Error, retry *eventlog.Retry) []eventlog.Payload {
+	text := func(s string) *string { return &s }
+	automation := eventlog.Ref{ID: "aut_01jxs7e8000000000000000007", Name: "welcome"}
+	steps := []eventlog.Step{{Name: "first", Function: function, Data: jsontext.Value(`{"a":1}`), When: "true", ContinueOnError: true}}
+	data, hour, start, end2 := jsontext.Value(`{"report_type":"summary"}`), eventlog.Duration(3600e9), noon, later
+	overlap, catchUp := eventlog.OverlapAllow, eventlog.CatchUpNone
+	return []eventlog.Payload{
+		&eventlog.AutomationCreated{Name: "welcome", Description: "greets", Steps: steps},
+		&eventlog.AutomationUpdated{Name: text("hello"), Description: text(""), Steps: steps},
+		&eventlog.AutomationDeleted{Name: "hello"},
+		&eventlog.TriggerCreated{
+			Name: "Weekly Report", CronSchedule: "0 12 * * 5", Function: function, Automation: automation, Data: data, Active: true,
+			RunningUser: "ada", Overlap: eventlog.OverlapSkip, CatchUp: eventlog.CatchUpLatest, CatchUpWindow: hour, Jitter: hour,
+			StartsAt: noon, EndsAt: later, Retry: retry, Anchor: noon, NextRun: later,
+		},
+		&eventlog.TriggerUpdated{
+			Name: text("Daily"), CronSchedule: text("@daily"), Function: &function, Automation: &automation, Data: data,
+			RunningUser: text(""), Overlap: &overlap, CatchUp: &catchUp, CatchUpWindow: &hour, Jitter: &hour,
+			StartsAt: &start, EndsAt: &end2, Retry: retry, Anchor: later, NextRun: later,
+		},
+		&eventlog.TriggerPaused{Reason: "holidays"},
+		&eventlog.TriggerResumed{Reason: "back", NextRun: later},
+		&eventlog.TriggerDeleted{Name: "Daily"},
+		&eventlog.TriggerFired{
+			Run: "run_01jxs7e8000000000000000008", Attempt: 1, ScheduledFor: noon, Due: later, Manual: true,
+			Name: "Daily", Function: function, Automation: automation, Data: data, RunningUser: "ada", Retry: retry,
+			Missed: &eventlog.Span{From: noon, To: later, Count: 3}, NextRun: later,
+		},
+		&eventlog.TriggerSkipped{Span: eventlog.Span{From: noon, To: later, Count: 2}, Reason: eventlog.SkipOverlap, NextRun: later},
+		&eventlog.RunCreated{
+			Run: "run_01jxs7e8000000000000000009", Attempt: 1, ScheduledFor: noon,
+			Name: "hello", Function: function, Automation: automation, Data: data, RunningUser: "ada",
+		},
+		&eventlog.RunClaimed{RunHead: head, Incarnation: "01JXS7E8000000000000000003", Pool: "default"},
+		&eventlog.RunInterrupted{RunHead: head, Reason: eventlog.InterruptionLost},
+		&eventlog.RunRetryScheduled{RunHead: head, Ended: end, RetryAt: later, Error: failure},
+		&eventlog.RunCompleted{RunHead: head, Ended: end, Result: jsontext.Value(`{"sent":true}`)},
+		&eventlog.RunFailed{RunHead: head, Ended: end, Error: failure},
+		&eventlog.RunCanceled{RunHead: head, Ended: end, Reason: "not needed"},
+		// Fields that came later than their type.
+		&eventlog.ItemCreated{Name: "automated", RunDateTime: later, Automation: automation},
+		&eventlog.ItemUpdated{Automation: &automation},
+	}
 }
 
 // sample is the i-th event, with p.
@@ -77,6 +124,8 @@ func sample(i int, p eventlog.Payload) eventlog.Event {
 	e.Subject = map[eventlog.Entity]string{
 		eventlog.EntityFunction: "fun_01jxs7e8000000000000000001", eventlog.EntityUser: "ada", eventlog.EntityItem: "sci_01jxs7e8000000000000000002",
 		eventlog.EntityNode: "n1", eventlog.EntityPartitions: "partitions",
+		eventlog.EntityAutomation: "aut_01jxs7e8000000000000000007", eventlog.EntityTrigger: "sts_01jxs7e8000000000000000010",
+		eventlog.EntityRun: "run_01jxs7e8000000000000000008",
 	}[e.Entity]
 	e.Partition = eventlog.PartitionOf(e.Entity, e.Subject)
 	return e
@@ -85,13 +134,27 @@ func sample(i int, p eventlog.Payload) eventlog.Event {
 // TestSamplesAreComplete keeps the golden commit honest.
 func TestSamplesAreComplete(t *testing.T) {
 	var types []eventlog.Type
+	unset := map[eventlog.Type]map[string]bool{}
 	for _, e := range samples() {
-		types = append(types, e.Type())
 		v := reflect.ValueOf(e.Data).Elem()
-		for _, f := range reflect.VisibleFields(v.Type()) {
-			if v.FieldByIndex(f.Index).IsZero() {
-				t.Errorf("the sample of %s does not set %s", e.Type(), f.Name)
+		missing := unset[e.Type()]
+		if missing == nil {
+			types = append(types, e.Type())
+			missing = map[string]bool{}
+			unset[e.Type()] = missing
+			for _, f := range reflect.VisibleFields(v.Type()) {
+				missing[f.Name] = true
 			}
+		}
+		for _, f := range reflect.VisibleFields(v.Type()) {
+			if !v.FieldByIndex(f.Index).IsZero() {
+				delete(missing, f.Name)
+			}
+		}
+	}
+	for typ, missing := range unset {
+		for field := range missing {
+			t.Errorf("no sample of %s sets %s", typ, field)
 		}
 	}
 	if !reflect.DeepEqual(types, eventlog.Types()) {

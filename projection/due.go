@@ -6,72 +6,102 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 )
 
-// dueIndex orders queued items by due time: a heap, whose entries know their
-// place, so that a cancel takes one out at once.
-type dueIndex []*Item
-
-func (d dueIndex) Len() int { return len(d) }
-
-func (d dueIndex) Less(a, b int) bool {
-	x, y := d[a].Live, d[b].Live
-	if x.Due != y.Due {
-		return x.Due < y.Due
-	}
-	return d[a].ID < d[b].ID
+// timed is something that is due at a time: a queued item or run, or an active
+// trigger.
+type timed interface {
+	due() eventlog.Time
+	id() string
+	slot() *int // its place in the index, plus one; 0 when not in it
 }
 
-func (d dueIndex) Swap(a, b int) {
+// dueIndex orders what is due by time: a heap, whose entries know their place,
+// so that a cancel takes one out at once.
+type dueIndex[T timed] []T
+
+func (d dueIndex[T]) Len() int { return len(d) }
+
+func (d dueIndex[T]) Less(a, b int) bool {
+	if x, y := d[a].due(), d[b].due(); x != y {
+		return x < y
+	}
+	return d[a].id() < d[b].id()
+}
+
+func (d dueIndex[T]) Swap(a, b int) {
 	d[a], d[b] = d[b], d[a]
-	d[a].Live.place, d[b].Live.place = a+1, b+1
+	*d[a].slot(), *d[b].slot() = a+1, b+1
 }
 
 // Push implements heap.Interface.
-func (d *dueIndex) Push(x any) {
-	i := x.(*Item)
-	*d = append(*d, i)
-	i.Live.place = len(*d)
+func (d *dueIndex[T]) Push(x any) {
+	t := x.(T)
+	*d = append(*d, t)
+	*t.slot() = len(*d)
 }
 
 // Pop implements heap.Interface.
-func (d *dueIndex) Pop() any {
+func (d *dueIndex[T]) Pop() any {
 	last := len(*d) - 1
-	i := (*d)[last]
-	(*d)[last] = nil
+	t := (*d)[last]
+	clear((*d)[last:])
 	*d = (*d)[:last]
-	i.Live.place = 0
+	*t.slot() = 0
+	return t
+}
+
+// put adds an entry, or finds its new place.
+func (d *dueIndex[T]) put(t T) {
+	if place := *t.slot(); place > 0 {
+		heap.Fix(d, place-1)
+		return
+	}
+	heap.Push(d, t)
+}
+
+func (d *dueIndex[T]) remove(t T) {
+	if place := *t.slot(); place > 0 {
+		heap.Remove(d, place-1)
+	}
+}
+
+// add appends an entry to an index that heap.Init will order.
+func (d *dueIndex[T]) add(t T) {
+	*d = append(*d, t)
+	*t.slot() = len(*d)
+}
+
+// take takes the earliest entry out if it is due at now.
+func (d *dueIndex[T]) take(now eventlog.Time) (t T, any bool) {
+	if len(*d) == 0 || (*d)[0].due() > now {
+		return t, false
+	}
+	return heap.Pop(d).(T), true
+}
+
+// NextDue is when the earliest queued item or run, or the earliest undecided
+// occurrence of a trigger, is due; false if there is none. What TakeDue or
+// TakeOccurrence returned is not counted again until an event of its own.
+func (s *State) NextDue() (at eventlog.Time, any bool) {
+	if len(s.due) > 0 {
+		at, any = s.due[0].due(), true
+	}
+	if len(s.schedules) > 0 && (!any || s.schedules[0].Next < at) {
+		at, any = s.schedules[0].Next, true
+	}
+	return at, any
+}
+
+// TakeDue takes out of the due index the earliest item or run that is due at
+// now, or returns nil. It stays Queued: whoever takes it sees to its claim.
+func (s *State) TakeDue(now eventlog.Time) *Item {
+	i, _ := s.due.take(now)
 	return i
 }
 
-// put adds an item, or finds its new place.
-func (d *dueIndex) put(i *Item) {
-	if i.Live.place > 0 {
-		heap.Fix(d, i.Live.place-1)
-		return
-	}
-	heap.Push(d, i)
-}
-
-func (d *dueIndex) remove(i *Item) {
-	if i.Live != nil && i.Live.place > 0 {
-		heap.Remove(d, i.Live.place-1)
-	}
-}
-
-// NextDue is when the earliest queued item is due; false if none is queued.
-// An item that TakeDue returned is not counted again until an event of its own
-// queues it anew.
-func (s *State) NextDue() (eventlog.Time, bool) {
-	if len(s.due) == 0 {
-		return 0, false
-	}
-	return s.due[0].Live.Due, true
-}
-
-// TakeDue takes out of the due index the earliest item that is due at now, or
-// returns nil. The item stays Queued: whoever takes it sees to its claim.
-func (s *State) TakeDue(now eventlog.Time) *Item {
-	if len(s.due) == 0 || s.due[0].Live.Due > now {
-		return nil
-	}
-	return heap.Pop(&s.due).(*Item)
+// TakeOccurrence takes out of the index the trigger whose next occurrence is
+// the earliest, if it is due at now, or returns nil. Whoever takes it sees to
+// its decision.
+func (s *State) TakeOccurrence(now eventlog.Time) *Trigger {
+	t, _ := s.schedules.take(now)
+	return t
 }

@@ -51,7 +51,7 @@ func (s *State) evolveFunction(p *Partition, e *eventlog.Event, seq uint64) {
 			delete(p.functions, f.ID)
 			delete(p.functionNames, f.Name)
 		}
-		p.gone[e.Subject] = struct{}{}
+		p.gone[e.Subject] = seq
 		return
 	}
 	if f == nil {

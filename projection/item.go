@@ -24,11 +24,23 @@ const (
 // Final says that the status never changes again.
 func (s Status) Final() bool { return s >= Completed }
 
-// Item is a scheduled item. What is in Item itself is all that stays in memory
-// once it has ended.
+// Kind is what a run came from.
+type Kind uint8
+
+// The kinds. An item and its run are one Item; a run of a trigger or of a call
+// is an Item under its own id.
+const (
+	KindItem Kind = iota
+	KindTrigger
+	KindCall
+)
+
+// Item is what is run once: a scheduled item, or the run of a trigger or of a
+// call, which differ in how they come to be and in nothing else. What is in
+// Item itself is all that stays in memory once it has ended.
 type Item struct {
 	ID           string        `cbor:"1,keyasint"`
-	Function     string        `cbor:"2,keyasint"` // id
+	Target       string        `cbor:"2,keyasint"` // id of a function or an automation
 	Created      eventlog.Time `cbor:"3,keyasint"`
 	RunDateTime  eventlog.Time `cbor:"4,keyasint"`
 	FirstClaimed eventlog.Time `cbor:"5,keyasint,omitempty"`
@@ -36,6 +48,11 @@ type Item struct {
 	Revision     uint32        `cbor:"7,keyasint"`
 	NameHash     uint32        `cbor:"8,keyasint"`
 	Status       Status        `cbor:"9,keyasint"`
+	Kind         Kind          `cbor:"11,keyasint,omitempty"`
+	// Trigger and Fired are of a trigger's run: the trigger's id, and the
+	// sequence of the commit with its TriggerFired, which may be pending.
+	Trigger string `cbor:"12,keyasint,omitempty"`
+	Fired   uint64 `cbor:"13,keyasint,omitempty"`
 	// Live is nil once the item has ended. Invariant: Live != nil in a State
 	// exactly while Status is not final.
 	Live *LiveItem `cbor:"10,keyasint,omitempty"`
@@ -56,6 +73,8 @@ type LiveItem struct {
 	// Due is when the next attempt may begin.
 	Due eventlog.Time `cbor:"10,keyasint"`
 	Run *Run          `cbor:"11,keyasint,omitempty"` // nil before the first claim
+	// Manual says that somebody asked a trigger for this run.
+	Manual bool `cbor:"12,keyasint,omitempty"`
 
 	place int // in the due index, plus one; 0 when not in it
 }
@@ -79,6 +98,48 @@ type Run struct {
 	Ended  eventlog.Ended  `cbor:"12,keyasint,omitempty"`
 	Error  *eventlog.Error `cbor:"13,keyasint,omitempty"`
 	Result jsontext.Value  `cbor:"14,keyasint,omitempty"`
+}
+
+func (i *Item) due() eventlog.Time { return i.Live.Due }
+func (i *Item) id() string         { return i.ID }
+func (i *Item) slot() *int {
+	if i.Live == nil { // it ended, and is in no index
+		return new(int)
+	}
+	return &i.Live.place
+}
+
+// RunID is the id of the item's run; of a run it is its own.
+func (i *Item) RunID() string {
+	if i.Kind == KindItem {
+		return eventlog.RunOfItem(i.ID)
+	}
+	return i.ID
+}
+
+// RunSince is when the item's run came to be: for an item that is its first
+// claim, 0 before it.
+func (i *Item) RunSince() eventlog.Time {
+	if i.Kind == KindItem {
+		return i.FirstClaimed
+	}
+	return i.Created
+}
+
+// settle puts the sequence of a stored commit in the place of its pending one.
+func (i *Item) settle(pending, seq uint64) {
+	if i == nil {
+		return
+	}
+	if i.Seq == pending {
+		i.Seq = seq
+	}
+	if i.Fired == pending {
+		i.Fired = seq
+	}
+	if i.Live != nil && i.Live.Run != nil && i.Live.Run.ClaimSeq == pending {
+		i.Live.Run.ClaimSeq = seq
+	}
 }
 
 // Runner is the user that the item runs as.
@@ -118,12 +179,17 @@ func HashName(name string) uint32 {
 	return h.Sum32()
 }
 
-// ItemFromLog folds the events of one item, oldest first, into its whole
-// record, also when it has ended. Seqs are their commits' sequences.
+// ItemFromLog folds the events of one item or run, oldest first, into its whole
+// record, also when it has ended. Seqs are their commits' sequences. Of a
+// trigger's run the first is the TriggerFired that made it.
 func ItemFromLog(events []eventlog.Event, seqs []uint64) Item {
 	var i Item
 	for n := range events {
-		i.apply(&events[n], seqs[n])
+		if d, ok := events[n].Data.(*eventlog.TriggerFired); ok {
+			i.fired(&events[n], d, seqs[n])
+		} else {
+			i.apply(&events[n], seqs[n])
+		}
 	}
 	return i
 }
@@ -134,9 +200,11 @@ func (i *Item) apply(e *eventlog.Event, seq uint64) {
 	}
 	i.Seq, i.Revision = seq, uint32(e.Revision)
 	i.Live.Modified, i.Live.ModifiedBy = e.Time, e.Actor
-	switch d := e.Data.(type) {
+	switch d := eventlog.ForItem(e.Data).(type) {
 	case *eventlog.ItemCreated:
 		i.created(e, d)
+	case *eventlog.RunCreated:
+		i.called(e, d)
 	case *eventlog.ItemUpdated:
 		i.updated(e, d)
 	case *eventlog.ItemClaimed:
@@ -171,12 +239,34 @@ func (i *Item) apply(e *eventlog.Event, seq uint64) {
 
 func (i *Item) created(e *eventlog.Event, d *eventlog.ItemCreated) {
 	i.ID, i.Created, i.Status = e.Subject, e.Time, Queued
-	i.Function, i.RunDateTime = d.Function.ID, d.RunDateTime
+	i.Target, i.RunDateTime = d.Function.ID+d.Automation.ID, d.RunDateTime
 	i.NameHash = HashName(d.Name)
 	l := i.Live
 	l.Name, l.Data, l.CreatedBy = d.Name, d.Data, e.Actor
 	l.RunningUser, l.Retry, l.Priority = d.RunningUser, d.Retry, int32(d.Priority)
 	l.Due, l.SetRevision = d.RunDateTime, uint32(e.Revision)
+}
+
+// fired makes the run of a trigger. It has no event of its own yet.
+func (i *Item) fired(e *eventlog.Event, d *eventlog.TriggerFired, seq uint64) {
+	*i = Item{
+		ID: d.Run, Kind: KindTrigger, Trigger: e.Subject, Fired: seq,
+		Target: d.Function.ID + d.Automation.ID, Created: e.Time, RunDateTime: d.ScheduledFor,
+		NameHash: HashName(d.Name), Seq: seq,
+		Live: &LiveItem{
+			Name: d.Name, Data: d.Data, CreatedBy: e.Actor, ModifiedBy: e.Actor, Modified: e.Time,
+			RunningUser: d.RunningUser, Retry: d.Retry, Due: max(d.ScheduledFor, d.Due), Manual: d.Manual,
+		},
+	}
+}
+
+// called makes the run of a call.
+func (i *Item) called(e *eventlog.Event, d *eventlog.RunCreated) {
+	i.ID, i.Kind, i.Created, i.Status = e.Subject, KindCall, e.Time, Queued
+	i.Target, i.RunDateTime, i.NameHash = d.Function.ID+d.Automation.ID, d.ScheduledFor, HashName(d.Name)
+	l := i.Live
+	l.Name, l.Data, l.CreatedBy, l.RunningUser = d.Name, d.Data, e.Actor, d.RunningUser
+	l.Due = d.ScheduledFor
 }
 
 func (i *Item) updated(e *eventlog.Event, d *eventlog.ItemUpdated) {
@@ -187,7 +277,10 @@ func (i *Item) updated(e *eventlog.Event, d *eventlog.ItemUpdated) {
 		i.RunDateTime, l.Due = d.RunDateTime, d.RunDateTime
 	}
 	if d.Function != nil {
-		i.Function = d.Function.ID
+		i.Target = d.Function.ID
+	}
+	if d.Automation != nil {
+		i.Target = d.Automation.ID
 	}
 	if d.Data != nil {
 		l.Data = d.Data

@@ -13,11 +13,16 @@ type Hints interface {
 	// FunctionByRef finds by id or, unless idOnly, by unique name.
 	FunctionByRef(ref string, idOnly bool) *Function
 	UserByRef(ref string, idOnly bool) *User
-	// OpenItems counts the open items that refer to a function, by the user
-	// they run as. The map must not be changed.
-	OpenItems(function string) map[string]int
-	// OpenItemsOf counts the open items that run as a user.
+	AutomationByRef(ref string, idOnly bool) *Automation
+	// OpenItems counts the open items and runs that refer to a function or an
+	// automation, by the user they run as. The map must not be changed.
+	OpenItems(target string) map[string]int
+	// OpenItemsOf counts the open items and runs that run as a user.
 	OpenItemsOf(user string) int
+	// Triggers calls f with every trigger, in no order, until f returns false.
+	Triggers(f func(*Trigger) bool)
+	// Automations lists all automations, newest first.
+	Automations() []*Automation
 }
 
 // Partition is one partition's state.
@@ -26,8 +31,20 @@ func (s *State) Partition(p int) *Partition { return s.parts[p] }
 // Cluster is what is known of the nodes; read only.
 func (s *State) Cluster() *Cluster { return &s.cluster }
 
-// Item finds an item; nil if there never was one. Read only; Copy to keep.
+// Item finds an item, or a run of a trigger or a call, by its id; nil if there
+// never was one. Read only; Copy to keep.
 func (p *Partition) Item(id string) *Item { return p.items[id] }
+
+// Trigger finds a trigger by id. Read only; Copy to keep.
+func (p *Partition) Trigger(id string) *Trigger { return p.triggers[id] }
+
+// Automation finds an automation by id. Its value never changes.
+func (p *Partition) Automation(id string) *Automation { return p.automations[id] }
+
+// AutomationNamed finds by unique name.
+func (p *Partition) AutomationNamed(name string) *Automation {
+	return p.automations[p.automationNames[name]]
+}
 
 // Function finds a function by id. Its value never changes; updates replace it.
 func (p *Partition) Function(id string) *Function { return p.functions[id] }
@@ -58,12 +75,56 @@ func (p *Partition) Gone(id string) bool {
 	return gone
 }
 
+// GoneAt is the sequence of the commit that holds a deletion; 0 if none does.
+func (p *Partition) GoneAt(id string) uint64 { return p.gone[id] }
+
 // Request finds the sequences of the commits that hold what a request did.
 func (p *Partition) Request(id string) []uint64 { return p.requests.find(id) }
 
 // Item finds an item by id.
 func (s *State) Item(id string) *Item {
 	return s.parts[eventlog.PartitionOf(eventlog.EntityItem, id)].items[id]
+}
+
+// Run finds the item or the run that a run's id names; nil if there is none.
+func (s *State) Run(id string) *Item {
+	if i := s.Item(id); i != nil && i.Kind != KindItem {
+		return i
+	}
+	if i := s.Item(eventlog.ItemOfRun(id)); i != nil && i.FirstClaimed != 0 && i.RunID() == id {
+		return i
+	}
+	return nil
+}
+
+// Trigger finds a trigger by id.
+func (s *State) Trigger(id string) *Trigger {
+	return s.parts[eventlog.PartitionOf(eventlog.EntityTrigger, id)].triggers[id]
+}
+
+// Triggers implements Hints.
+func (s *State) Triggers(f func(*Trigger) bool) {
+	for _, p := range s.parts {
+		for _, t := range p.triggers {
+			if !f(t) {
+				return
+			}
+		}
+	}
+}
+
+// AutomationByRef implements Hints.
+func (s *State) AutomationByRef(ref string, idOnly bool) *Automation {
+	p := s.parts[eventlog.DefinitionPartition]
+	if a := p.automations[ref]; a != nil || idOnly {
+		return a
+	}
+	return p.AutomationNamed(ref)
+}
+
+// Automations implements Hints.
+func (s *State) Automations() []*Automation {
+	return newestFirst(s.parts[eventlog.DefinitionPartition].automations, func(a *Automation) *Meta { return &a.Meta })
 }
 
 // FunctionByRef implements Hints.
@@ -85,7 +146,7 @@ func (s *State) UserByRef(ref string, idOnly bool) *User {
 }
 
 // OpenItems implements Hints.
-func (s *State) OpenItems(function string) map[string]int { return s.refs[function] }
+func (s *State) OpenItems(target string) map[string]int { return s.refs[target] }
 
 // OpenItemsOf implements Hints.
 func (s *State) OpenItemsOf(user string) (n int) {
@@ -102,12 +163,28 @@ func (s *State) CountItems(status Status) int { return s.counts[status] }
 // most steps of them, so that a reader holds its lock for a bounded time. A
 // zero c begins at the newest. Done: there is nothing older.
 func (s *State) ScanItems(c Cursor, steps, limit int, match func(*Item) bool) (found []Item, next Cursor, done bool) {
-	return s.newest.scan(c, steps, limit, match)
+	refs, next, done := s.newest.scan(c, steps, limit, match)
+	return copies(refs, (*Item).Copy), next, done
 }
 
-// ScanRuns is ScanItems over items that were claimed, by their first claim.
+// ScanRuns is ScanItems over runs, by when they came to be (Item.RunSince).
 func (s *State) ScanRuns(c Cursor, steps, limit int, match func(*Item) bool) (found []Item, next Cursor, done bool) {
-	return s.runs.scan(c, steps, limit, match)
+	refs, next, done := s.runs.scan(c, steps, limit, match)
+	return copies(refs, (*Item).Copy), next, done
+}
+
+// ScanTriggers is ScanItems over triggers.
+func (s *State) ScanTriggers(c Cursor, steps, limit int, match func(*Trigger) bool) (found []Trigger, next Cursor, done bool) {
+	refs, next, done := s.triggers.scan(c, steps, limit, match)
+	return copies(refs, (*Trigger).Copy), next, done
+}
+
+func copies[T any](refs []*T, copyOf func(*T) T) []T {
+	list := make([]T, len(refs))
+	for n, r := range refs {
+		list[n] = copyOf(r)
+	}
+	return list
 }
 
 // OpenClaims calls f with every item whose attempt is open.

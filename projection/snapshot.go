@@ -11,16 +11,18 @@ import (
 
 // SnapshotVersion is of the form of snapshots. Another version's is thrown
 // away, and the log folded from its beginning: a snapshot is derived state.
-const SnapshotVersion = 1
+const SnapshotVersion = 2
 
 // snapshot is one partition in canonical CBOR: equal states have equal bytes,
 // so that a hash of them compares projections.
 type snapshot struct {
-	Functions []*Function `cbor:"1,keyasint,omitempty"`
-	Users     []*User     `cbor:"2,keyasint,omitempty"`
-	Gone      []string    `cbor:"3,keyasint,omitempty"`
-	Items     []*Item     `cbor:"4,keyasint,omitempty"`
-	Requests  []request   `cbor:"5,keyasint,omitempty"`
+	Functions   []*Function       `cbor:"1,keyasint,omitempty"`
+	Users       []*User           `cbor:"2,keyasint,omitempty"`
+	Gone        map[string]uint64 `cbor:"3,keyasint,omitempty"`
+	Items       []*Item           `cbor:"4,keyasint,omitempty"`
+	Requests    []request         `cbor:"5,keyasint,omitempty"`
+	Automations []*Automation     `cbor:"6,keyasint,omitempty"`
+	Triggers    []*Trigger        `cbor:"7,keyasint,omitempty"`
 }
 
 // encoding is canonical CBOR (RFC 8949, 4.2.1).
@@ -46,11 +48,13 @@ func decoding() cbor.DecMode {
 // bytes are the same on every node that folded the same log.
 func (p *Partition) Encode() ([]byte, error) {
 	return encoding().Marshal(snapshot{
-		Functions: byID(p.functions),
-		Users:     byID(p.users),
-		Gone:      slices.Sorted(maps.Keys(p.gone)),
-		Items:     byID(p.items),
-		Requests:  p.requests.queue,
+		Functions:   byID(p.functions),
+		Users:       byID(p.users),
+		Gone:        p.gone,
+		Items:       byID(p.items),
+		Requests:    p.requests.queue,
+		Automations: byID(p.automations),
+		Triggers:    byID(p.triggers),
 	})
 }
 
@@ -78,8 +82,15 @@ func (s *State) Load(partition int, seq uint64, encoded []byte) error {
 	for _, u := range from.Users {
 		p.users[u.ID], p.userNames[u.Name] = u, u.ID
 	}
-	for _, id := range from.Gone {
-		p.gone[id] = struct{}{}
+	for _, a := range from.Automations {
+		p.automations[a.ID], p.automationNames[a.Name] = a, a.ID
+	}
+	for _, t := range from.Triggers {
+		t.open = map[string]struct{}{}
+		p.triggers[t.ID] = t
+	}
+	for id, seq := range from.Gone {
+		p.gone[id] = seq
 	}
 	p.items = make(map[string]*Item, len(from.Items))
 	for _, i := range from.Items {
@@ -107,23 +118,39 @@ func (s *State) LoadCluster(encoded []byte) error {
 // Reindex builds the indexes of loaded partitions.
 func (s *State) Reindex() {
 	for _, p := range s.parts {
-		for _, i := range p.items {
-			s.newest.items = append(s.newest.items, i)
-			if i.FirstClaimed != 0 {
-				s.runs.items = append(s.runs.items, i)
-			}
-			s.counts[i.Status]++
-			if i.Live == nil {
-				continue
-			}
-			s.refer(i)
-			if i.Status == Queued {
-				s.due = append(s.due, i)
-				i.Live.place = len(s.due)
+		for _, t := range p.triggers {
+			s.triggers.items = append(s.triggers.items, t)
+			if t.Next != 0 {
+				s.schedules.add(t)
 			}
 		}
+		for _, i := range p.items {
+			s.reindex(p, i)
+		}
 	}
+	s.triggers.sort()
 	s.newest.sort()
 	s.runs.sort()
 	heap.Init(&s.due)
+	heap.Init(&s.schedules)
+}
+
+func (s *State) reindex(p *Partition, i *Item) {
+	if i.Kind == KindItem {
+		s.newest.items = append(s.newest.items, i)
+	}
+	if i.RunSince() != 0 {
+		s.runs.items = append(s.runs.items, i)
+	}
+	s.count(i, 1)
+	if i.Live == nil {
+		return
+	}
+	if t := p.triggers[i.Trigger]; t != nil {
+		t.open[i.ID] = struct{}{}
+	}
+	s.refer(i)
+	if i.Status == Queued {
+		s.due.add(i)
+	}
 }

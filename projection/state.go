@@ -9,11 +9,13 @@ type State struct {
 	parts   [eventlog.Partitions]*Partition
 	cluster Cluster
 
-	due    dueIndex
-	newest ordered          // items by creation
-	runs   ordered          // items that were claimed, by their first claim
-	refs   map[string]users // function id → who its open items run as
-	counts [statuses]int    // items by status
+	due       dueIndex[*Item]
+	schedules dueIndex[*Trigger]
+	newest    ordered[*Item]    // items by creation
+	runs      ordered[*Item]    // runs, by when they came to be
+	triggers  ordered[*Trigger] // by creation
+	refs      map[string]users  // id of a function or automation → who its open items and runs run as
+	counts    [statuses]int     // items by status
 }
 
 // users counts open items by the user they run as.
@@ -24,13 +26,19 @@ type Partition struct {
 	ID  int
 	Seq uint64 // every commit up to here is folded; set by Advance
 
-	functions     map[string]*Function
-	functionNames map[string]string // unique name → id
-	users         map[string]*User
-	userNames     map[string]string
-	gone          map[string]struct{} // ids of deleted definitions: never used again
-	items         map[string]*Item
-	requests      requestMemory
+	functions       map[string]*Function
+	functionNames   map[string]string // unique name → id
+	users           map[string]*User
+	userNames       map[string]string
+	automations     map[string]*Automation
+	automationNames map[string]string
+	triggers        map[string]*Trigger
+	// gone are the ids of what was deleted, never used again, each with the
+	// sequence of the commit that holds its deletion.
+	gone map[string]uint64
+	// items are the scheduled items, and the runs of triggers and calls, by id.
+	items    map[string]*Item
+	requests requestMemory
 }
 
 // At is where in the stream an event stands.
@@ -43,7 +51,8 @@ type At struct {
 func NewState() *State {
 	s := &State{refs: map[string]users{}}
 	s.newest.key = func(i *Item) eventlog.Time { return i.Created }
-	s.runs.key = func(i *Item) eventlog.Time { return i.FirstClaimed }
+	s.runs.key = (*Item).RunSince
+	s.triggers.key = func(t *Trigger) eventlog.Time { return t.Created }
 	s.cluster.Nodes, s.cluster.Lanes = map[string]Node{}, map[string]uint64{}
 	for p := range s.parts {
 		s.parts[p] = newPartition(p)
@@ -56,8 +65,10 @@ func newPartition(id int) *Partition {
 		ID:        id,
 		functions: map[string]*Function{}, functionNames: map[string]string{},
 		users: map[string]*User{}, userNames: map[string]string{},
-		gone:  map[string]struct{}{},
-		items: map[string]*Item{},
+		automations: map[string]*Automation{}, automationNames: map[string]string{},
+		triggers: map[string]*Trigger{},
+		gone:     map[string]uint64{},
+		items:    map[string]*Item{},
 	}
 }
 
@@ -125,41 +136,56 @@ func (s *State) Evolve(e *eventlog.Event, at At) {
 		s.evolveFunction(p, e, at.Seq)
 	case eventlog.EntityUser:
 		s.evolveUser(p, e, at.Seq)
-	case eventlog.EntityItem:
+	case eventlog.EntityAutomation:
+		s.evolveAutomation(p, e, at.Seq)
+	case eventlog.EntityTrigger:
+		s.evolveTrigger(p, e, at.Seq)
+	case eventlog.EntityItem, eventlog.EntityRun:
 		s.evolveItem(p, e, at.Seq)
 	case eventlog.EntityNode, eventlog.EntityPartitions:
 	}
 }
 
+// evolveItem folds an event of an item or of a run.
 func (s *State) evolveItem(p *Partition, e *eventlog.Event, seq uint64) {
 	i, known := p.items[e.Subject]
 	if !known {
-		i = new(Item)
-	}
-	hadRun := i.FirstClaimed != 0
-	if known {
+		i = &Item{ID: e.Subject}
+		if e.Entity == eventlog.EntityRun {
+			i.Kind = KindCall
+		}
+	} else {
 		s.unindex(i)
 	}
+	listed := known && i.RunSince() != 0
 	i.apply(e, seq)
 	if !known {
-		i.ID = e.Subject
 		p.items[i.ID] = i
-		s.newest.insert(i)
+		if i.Kind == KindItem {
+			s.newest.insert(i)
+		}
 	}
-	if !hadRun && i.FirstClaimed != 0 {
+	if !listed && i.RunSince() != 0 {
 		s.runs.insert(i)
 	}
-	s.index(i)
+	s.index(p, i)
 }
 
 // index puts an item where it belongs after an event; one that ended only
 // stays counted.
-func (s *State) index(i *Item) {
-	s.counts[i.Status]++
+func (s *State) index(p *Partition, i *Item) {
+	s.count(i, 1)
+	t := p.triggers[i.Trigger]
 	if i.Status.Final() {
 		s.due.remove(i)
 		i.Live = nil
+		if t != nil {
+			delete(t.open, i.ID)
+		}
 		return
+	}
+	if t != nil {
+		t.open[i.ID] = struct{}{}
 	}
 	s.refer(i)
 	if i.Status == Queued {
@@ -169,33 +195,40 @@ func (s *State) index(i *Item) {
 	}
 }
 
-// refer counts an open item among those of its function.
-func (s *State) refer(i *Item) {
-	if f := s.parts[eventlog.DefinitionPartition].functions[i.Function]; f != nil {
-		i.Function = f.ID // one string serves all items of a function
+// count counts scheduled items by status.
+func (s *State) count(i *Item, by int) {
+	if i.Kind == KindItem {
+		s.counts[i.Status] += by
 	}
-	byUser := s.refs[i.Function]
+}
+
+// refer counts an open item among those of its target.
+func (s *State) refer(i *Item) {
+	if f := s.parts[eventlog.DefinitionPartition].functions[i.Target]; f != nil {
+		i.Target = f.ID // one string serves all items of a function
+	}
+	byUser := s.refs[i.Target]
 	if byUser == nil {
 		byUser = users{}
-		s.refs[i.Function] = byUser
+		s.refs[i.Target] = byUser
 	}
 	byUser[i.Live.Runner()]++
 }
 
 // unindex is the inverse of index but for the due index, which index settles.
 func (s *State) unindex(i *Item) {
-	s.counts[i.Status]--
+	s.count(i, -1)
 	if i.Live == nil {
 		i.Live = new(LiveItem) // an event after the end; the auditor tells
 		return
 	}
-	byUser := s.refs[i.Function]
+	byUser := s.refs[i.Target]
 	runner := i.Live.Runner()
 	if byUser[runner]--; byUser[runner] <= 0 {
 		delete(byUser, runner)
 	}
 	if len(byUser) == 0 {
-		delete(s.refs, i.Function)
+		delete(s.refs, i.Target)
 	}
 }
 
@@ -209,6 +242,9 @@ func (s *State) Settle(events []eventlog.Event, pending, seq uint64) {
 		}
 		p := s.parts[e.Partition]
 		p.requests.settle(pending, seq)
+		if p.gone[e.Subject] == pending {
+			p.gone[e.Subject] = seq
+		}
 		switch e.Entity {
 		case eventlog.EntityFunction:
 			if f := p.functions[e.Subject]; f != nil && f.Seq == pending {
@@ -222,17 +258,21 @@ func (s *State) Settle(events []eventlog.Event, pending, seq uint64) {
 				settled.Seq = seq
 				p.users[u.ID] = &settled
 			}
-		case eventlog.EntityItem:
-			i := p.items[e.Subject]
-			if i == nil {
-				continue
+		case eventlog.EntityAutomation:
+			if a := p.automations[e.Subject]; a != nil && a.Seq == pending {
+				settled := *a
+				settled.Seq = seq
+				p.automations[a.ID] = &settled
 			}
-			if i.Seq == pending {
-				i.Seq = seq
+		case eventlog.EntityTrigger:
+			if t := p.triggers[e.Subject]; t != nil && t.Seq == pending {
+				t.Seq = seq
 			}
-			if i.Live != nil && i.Live.Run != nil && i.Live.Run.ClaimSeq == pending {
-				i.Live.Run.ClaimSeq = seq
+			if fired, ok := e.Data.(*eventlog.TriggerFired); ok {
+				p.items[fired.Run].settle(pending, seq)
 			}
+		case eventlog.EntityItem, eventlog.EntityRun:
+			p.items[e.Subject].settle(pending, seq)
 		case eventlog.EntityNode, eventlog.EntityPartitions:
 		}
 	}
@@ -250,8 +290,16 @@ func (s *State) SeqOf(e *eventlog.Event) uint64 {
 		if u := s.parts[e.Partition].users[e.Subject]; u != nil {
 			return u.Seq
 		}
-	case eventlog.EntityItem:
-		if i := s.parts[e.Partition].items[e.Subject]; i != nil {
+	case eventlog.EntityAutomation:
+		if a := s.parts[e.Partition].automations[e.Subject]; a != nil {
+			return a.Seq
+		}
+	case eventlog.EntityTrigger:
+		if t := s.parts[e.Partition].triggers[e.Subject]; t != nil {
+			return t.Seq
+		}
+	case eventlog.EntityItem, eventlog.EntityRun:
+		if i := s.parts[e.Partition].items[e.Subject]; i != nil && i.Revision > 0 {
 			return i.Seq
 		}
 	case eventlog.EntityNode:

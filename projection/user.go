@@ -46,7 +46,7 @@ func (s *State) evolveUser(p *Partition, e *eventlog.Event, seq uint64) {
 			delete(p.users, u.ID)
 			delete(p.userNames, u.Name)
 		}
-		p.gone[e.Subject] = struct{}{}
+		p.gone[e.Subject] = seq
 		return
 	}
 	if u == nil {

@@ -51,6 +51,7 @@ type Limits struct {
 	CreateMany   int `json:"create_many"`
 	PageRecords  int `json:"page_records"`
 	PageBytes    int `json:"page_bytes"`
+	OpenRuns     int `json:"trigger_open_runs"`
 }
 
 // ListLimits is the catalogue of limits, as cluster.status tells it.
@@ -58,6 +59,6 @@ func ListLimits(resultBytes, outputBytes int) Limits {
 	return Limits{
 		RequestBytes: RequestBytesMax, DataBytes: DataBytesMax, CodeBytes: CodeBytesMax,
 		ResultBytes: resultBytes, OutputBytes: outputBytes,
-		CreateMany: ManyMax, PageRecords: PageMax, PageBytes: PageBytesMax,
+		CreateMany: ManyMax, PageRecords: PageMax, PageBytes: PageBytesMax, OpenRuns: TriggerOpenRunsMax,
 	}
 }

@@ -31,6 +31,14 @@ const (
 	Internal Code = "internal"
 )
 
+// Codes lists the catalogue.
+func Codes() []Code {
+	return []Code{
+		Invalid, InvalidCron, InvalidTime, InvalidCode, UnknownUser, Forbidden, NotFound,
+		AlreadyExists, Ambiguous, Conflict, InUse, IllegalTransition, TooLarge, Internal, Unavailable, Timeout,
+	}
+}
+
 // Status is the HTTP status number of a code.
 func (c Code) Status() int {
 	switch c {

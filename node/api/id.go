@@ -14,6 +14,10 @@ func Prefix(entity string) string {
 		return eventlog.PrefixFunction
 	case "item":
 		return eventlog.PrefixItem
+	case "trigger":
+		return eventlog.PrefixTrigger
+	case "automation":
+		return eventlog.PrefixAutomation
 	case "run":
 		return eventlog.PrefixRun
 	}

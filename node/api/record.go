@@ -80,7 +80,8 @@ type Item struct {
 	Meta
 	Status      Status          `json:"status"`
 	RunDateTime eventlog.Time   `json:"run_date_time"`
-	Function    eventlog.Ref    `json:"function"`
+	Function    *eventlog.Ref   `json:"function,omitzero"` // or Automation
+	Automation  *eventlog.Ref   `json:"automation,omitzero"`
 	Data        jsontext.Value  `json:"data"`
 	RunningUser eventlog.Ref    `json:"running_user"`
 	Priority    int             `json:"priority"`
@@ -106,7 +107,9 @@ type Run struct {
 	ScheduledFor    eventlog.Time      `json:"scheduled_for"`
 	Status          Status             `json:"status"`
 	Attempt         int                `json:"attempt"`
-	Function        eventlog.Ref       `json:"function"`
+	Manual          bool               `json:"manual,omitzero"`   // somebody asked a trigger for it
+	Function        *eventlog.Ref      `json:"function,omitzero"` // or Automation
+	Automation      *eventlog.Ref      `json:"automation,omitzero"`
 	FunctionVersion int                `json:"function_version,omitzero"` // known when an attempt has ended
 	RunningUser     eventlog.Ref       `json:"running_user"`
 	Executor        string             `json:"executor,omitzero"`

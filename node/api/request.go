@@ -144,3 +144,13 @@ type AuditPage struct {
 	Events []jsontext.Value `json:"events"`
 	Next   string           `json:"next"`
 }
+
+// AuditAt asks for a record as it stood at a time, or right after the commit at
+// a sequence. The answer is the record.
+type AuditAt struct {
+	Entity string `json:"entity,omitzero"`
+	ID     string `json:"id,omitzero"`
+	Time   string `json:"time,omitzero"`
+	Seq    uint64 `json:"seq,omitzero"`
+	Strong bool   `json:"strong,omitzero"`
+}

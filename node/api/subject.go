@@ -69,11 +69,13 @@ func ValidUserID(s string) bool { return userID.MatchString(s) }
 // Verbs lists the verbs of each entity that this version answers.
 func Verbs() map[string][]string {
 	return map[string][]string{
-		"function": {"create", "get", "list", "update", "delete", "versions"},
-		"user":     {"create", "get", "list", "update", "delete"},
-		"item":     {"create", "create_many", "get", "list", "update", "cancel"},
-		"run":      {"get", "list", "logs", "cancel"},
-		"cluster":  {"status"},
-		"audit":    {"events"},
+		"function":   {"create", "get", "list", "update", "delete", "versions", "run"},
+		"trigger":    {"create", "get", "list", "update", "delete", "pause", "resume", "run", "preview"},
+		"item":       {"create", "create_many", "get", "list", "update", "cancel"},
+		"automation": {"create", "get", "list", "update", "delete", "run"},
+		"user":       {"create", "get", "list", "update", "delete"},
+		"run":        {"get", "list", "logs", "cancel"},
+		"cluster":    {"status"},
+		"audit":      {"events", "at"},
 	}
 }

@@ -15,6 +15,11 @@ func (c *Client) AuditEvents(ctx context.Context, in api.AuditEvents) (api.Audit
 	return call[api.AuditPage](ctx, c, "audit", "events", in)
 }
 
+// AuditAt reads a record as it stood, as it is sent: its shape is its entity's.
+func (c *Client) AuditAt(ctx context.Context, in api.AuditAt) (jsontext.Value, error) {
+	return c.Ask(ctx, "audit", "at", in)
+}
+
 // FollowAudit calls each with every event that in asks for, in the order of the
 // log, as Belfry sent it: first with those that are there, then with those that
 // happen, through outages too. It ends with each's error, with a refusal, or

@@ -52,6 +52,9 @@ func (c *Client) Ask(ctx context.Context, entity, verb string, req any) (jsontex
 	}
 	q := question{what: entity + "." + verb, msg: nats.NewMsg(api.Subject(c.user, entity, verb))}
 	q.msg.Data = body
+	if w, ok := req.(interface{ Patience() time.Duration }); ok {
+		q.patience = w.Patience()
+	}
 	if !reads(verb) {
 		q.id = requestID(ctx)
 		q.msg.Header.Set(api.HeaderRequestID, q.id)
@@ -68,7 +71,9 @@ func lenient() json.Options {
 type question struct {
 	what string // entity.verb
 	id   string // the request's, "" for a read
-	msg  *nats.Msg
+	// patience is how long the answer may wait for something to end.
+	patience time.Duration
+	msg      *nats.Msg
 }
 
 // insist asks until there is an answer, a refusal that stands, or no hope.
@@ -101,7 +106,7 @@ func (c *Client) insist(ctx context.Context, q question) (jsontext.Value, error)
 
 // once makes one attempt.
 func (c *Client) once(ctx context.Context, q question) (jsontext.Value, error) {
-	attempt, end := c.under.begin(ctx, q.msg.Subject, c.timeout)
+	attempt, end := c.under.begin(ctx, q.msg.Subject, c.timeout+q.patience)
 	defer end()
 	started := time.Now()
 	reply, err := c.nc.RequestMsgWithContext(attempt, q.msg)

@@ -35,3 +35,9 @@ func (c *Client) DeleteFunction(ctx context.Context, in api.Delete) (api.Deleted
 func (c *Client) FunctionVersions(ctx context.Context, idOrName string) (api.FunctionVersions, error) {
 	return call[api.FunctionVersions](ctx, c, "function", "versions", api.GetOf("function", idOrName))
 }
+
+// RunFunction runs a function now, besides any schedule. With in.Wait it
+// answers when the run has ended, or when the wait is over.
+func (c *Client) RunFunction(ctx context.Context, in api.Call) (api.Run, error) {
+	return call[api.Run](ctx, c, "function", "run", in)
+}

@@ -43,16 +43,22 @@ func (c *Client) CancelItem(ctx context.Context, in api.Cancel) (api.Item, error
 // ended item. When ctx ends first, it gives the item as it was last seen and
 // an error. Belfry does not tell callers of ends, so this asks again and again.
 func (c *Client) WaitItem(ctx context.Context, id string) (api.Item, error) {
-	var seen api.Item
+	return wait(ctx, func(ctx context.Context) (api.Item, error) { return c.GetItem(ctx, id) },
+		func(i api.Item) bool { return i.Status.Final() })
+}
+
+// wait reads until the record has ended.
+func wait[R any](ctx context.Context, get func(context.Context) (R, error), ended func(R) bool) (R, error) {
+	var seen R
 	for pause := shortestPause; ; pause = longer(pause) {
-		item, err := c.GetItem(ctx, id)
+		record, err := get(ctx)
 		switch {
 		case err == nil:
-			seen = item
+			seen = record
 		case outage(err) == nil:
 			return seen, err
 		}
-		if seen.Status.Final() {
+		if ended(seen) {
 			return seen, nil
 		}
 		if !sleep(ctx, pause) {

@@ -25,3 +25,9 @@ func (c *Client) RunLogs(ctx context.Context, id string) (api.RunLogs, error) {
 func (c *Client) CancelRun(ctx context.Context, in api.Cancel) (api.Run, error) {
 	return call[api.Run](ctx, c, "run", "cancel", in)
 }
+
+// WaitRun is WaitItem for any run.
+func (c *Client) WaitRun(ctx context.Context, id string) (api.Run, error) {
+	return wait(ctx, func(ctx context.Context) (api.Run, error) { return c.GetRun(ctx, id) },
+		func(r api.Run) bool { return r.Status.Final() })
+}

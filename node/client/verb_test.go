@@ -37,6 +37,29 @@ func verbs() map[string]struct {
 		"function.delete":   {func(x ctx, c c) error { return ask(c.DeleteFunction(x, api.Delete{ID: "fun_1"})) }, `{"id":"fun_1"}`, true},
 		"function.versions": {func(x ctx, c c) error { return ask(c.FunctionVersions(x, "fun_1")) }, `{"id":"fun_1"}`, false},
 
+		"function.run": {func(x ctx, c c) error { return ask(c.RunFunction(x, api.Call{ID: "hello", Wait: "30s"})) }, `{"id":"hello","wait":"30s"}`, true},
+
+		"trigger.create": {func(x ctx, c c) error {
+			return ask(c.CreateTrigger(x, api.TriggerInput{Name: &name, CronSchedule: &name, Function: ref}))
+		}, `{"name":"hello","cron_schedule":"hello","function":"hello"}`, true},
+		"trigger.get":     {func(x ctx, c c) error { return ask(c.GetTrigger(x, "hello")) }, `{"name":"hello"}`, false},
+		"trigger.list":    {func(x ctx, c c) error { return ask(c.ListTriggers(x, api.TriggerList{Function: ref})) }, `{"function":"hello"}`, false},
+		"trigger.update":  {func(x ctx, c c) error { return ask(c.UpdateTrigger(x, api.TriggerInput{ID: "sts_1"})) }, `{"id":"sts_1"}`, true},
+		"trigger.delete":  {func(x ctx, c c) error { return ask(c.DeleteTrigger(x, api.Delete{ID: "sts_1"})) }, `{"id":"sts_1"}`, true},
+		"trigger.pause":   {func(x ctx, c c) error { return ask(c.PauseTrigger(x, api.Pause{ID: "sts_1", Reason: reason})) }, `{"id":"sts_1","reason":"no longer needed"}`, true},
+		"trigger.resume":  {func(x ctx, c c) error { return ask(c.ResumeTrigger(x, api.Pause{ID: "sts_1"})) }, `{"id":"sts_1"}`, true},
+		"trigger.run":     {func(x ctx, c c) error { return ask(c.RunTrigger(x, api.TriggerRun{ID: "sts_1"})) }, `{"id":"sts_1"}`, true},
+		"trigger.preview": {func(x ctx, c c) error { return ask(c.PreviewTrigger(x, api.Preview{CronSchedule: "@daily"})) }, `{"cron_schedule":"@daily"}`, false},
+
+		"automation.create": {func(x ctx, c c) error {
+			return ask(c.CreateAutomation(x, api.AutomationInput{Name: &name, Steps: []api.StepInput{{Name: &name, Function: ref}}}))
+		}, `{"name":"hello","steps":[{"name":"hello","function":"hello"}]}`, true},
+		"automation.get":    {func(x ctx, c c) error { return ask(c.GetAutomation(x, "aut_1")) }, `{"id":"aut_1"}`, false},
+		"automation.list":   {func(x ctx, c c) error { return ask(c.ListAutomations(x, api.List{})) }, `{}`, false},
+		"automation.update": {func(x ctx, c c) error { return ask(c.UpdateAutomation(x, api.AutomationInput{ID: "aut_1"})) }, `{"id":"aut_1"}`, true},
+		"automation.delete": {func(x ctx, c c) error { return ask(c.DeleteAutomation(x, api.Delete{ID: "aut_1"})) }, `{"id":"aut_1"}`, true},
+		"automation.run":    {func(x ctx, c c) error { return ask(c.RunAutomation(x, api.Call{ID: "aut_1"})) }, `{"id":"aut_1"}`, true},
+
 		"user.create": {func(x ctx, c c) error {
 			return ask(c.CreateUser(x, api.UserInput{ID: "bob", Fields: map[string]jsontext.Value{"plan": jsontext.Value(`"pro"`)}}))
 		}, `{"id":"bob","plan":"pro"}`, true},
@@ -61,6 +84,7 @@ func verbs() map[string]struct {
 
 		"cluster.status": {func(x ctx, c c) error { return ask(c.ClusterStatus(x)) }, `{}`, false},
 		"audit.events":   {func(x ctx, c c) error { return ask(c.AuditEvents(x, api.AuditEvents{Entity: "item"})) }, `{"entity":"item"}`, false},
+		"audit.at":       {func(x ctx, c c) error { return ask(c.AuditAt(x, api.AuditAt{ID: "sts_1", Seq: 7})) }, `{"id":"sts_1","seq":7}`, false},
 	}
 }
 

@@ -182,10 +182,8 @@ func (c UpdateFunction) decide(own *projection.Partition, hints projection.Hints
 		return nil, err
 	}
 	if !user.Superuser() {
-		for runner := range hints.OpenItems(f.ID) {
-			if runner != user.ID {
-				return nil, api.Errorf(api.Forbidden, "", "function %s is due to run as %s: only a superuser may change it", show(f.Name), runner)
-			}
+		if runner := runsAsAnother(hints, f.ID, user.ID); runner != "" {
+			return nil, api.Errorf(api.Forbidden, "", "function %s is due to run as %s: only a superuser may change it", show(f.Name), runner)
 		}
 	}
 	to := eventlog.FunctionUpdated{
@@ -219,17 +217,10 @@ func (c DeleteFunction) decide(own *projection.Partition, hints projection.Hints
 	if err := stale(c.IfRevision, f.Revision, f.Revision); err != nil {
 		return nil, err
 	}
-	if n := total(hints.OpenItems(f.ID)); n > 0 {
-		return nil, api.Errorf(api.InUse, "", "%d open items refer to function %s: cancel them or let them end, then delete it", n, show(f.Name))
+	if err := inUse(hints, "function "+show(f.Name), f.ID); err != nil {
+		return nil, err
 	}
 	return []eventlog.Event{c.event(f.ID, f.Revision+1, &eventlog.FunctionDeleted{Name: f.Name})}, nil
-}
-
-func total(byUser map[string]int) (n int) {
-	for _, open := range byUser {
-		n += open
-	}
-	return n
 }
 
 func noFunction(ref string) *api.Error {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -16,9 +17,9 @@ import (
 type CreateItem struct {
 	By
 	ID          string
-	Function    api.RefInput
+	Runnable    Runnable
 	RunningUser *api.RefInput
-	New         eventlog.ItemCreated // Function and RunningUser are filled in by Decide
+	New         eventlog.ItemCreated // references are filled in by Decide
 }
 
 // UpdateItem changes an item that was not yet claimed.
@@ -26,12 +27,13 @@ type UpdateItem struct {
 	By
 	ID          string
 	IfRevision  *uint64
-	Function    *api.RefInput
+	Runnable    Runnable
 	RunningUser *api.RefInput
 	To          eventlog.ItemUpdated
 }
 
-// CancelItem ends an item that waits: for its time, for a slot, or for a retry.
+// CancelItem ends an item, or the run of a trigger or a call, that waits: for
+// its time, for a slot, or for a retry.
 type CancelItem struct {
 	By
 	ID         string
@@ -61,7 +63,7 @@ func (c CancelItem) Target() string { return c.ID }
 
 // NewCreateItem makes the command of a request; id is used if it brings none.
 func NewCreateItem(by By, in api.ItemInput, id string) (CreateItem, *api.Error) {
-	c := CreateItem{By: by, ID: id, RunningUser: in.RunningUser}
+	c := CreateItem{By: by, ID: id, RunningUser: in.RunningUser, Runnable: Runnable{in.Function, in.Automation}}
 	if in.IfRevision != nil {
 		return c, api.Errorf(api.Invalid, "if_revision", "if_revision has no meaning in a create: leave it out")
 	}
@@ -80,13 +82,9 @@ func NewCreateItem(by By, in api.ItemInput, id string) (CreateItem, *api.Error) 
 	if in.RunDateTime == nil {
 		return c, api.Errorf(api.Invalid, "run_date_time", "run_date_time is missing: write it like 2026-11-24T12:00:00Z")
 	}
-	if err := oneTarget(in); err != nil {
+	if err := c.Runnable.one(); err != nil {
 		return c, err
 	}
-	if in.Function == nil {
-		return c, api.Errorf(api.Invalid, "function", "one of function and automation is needed: name the function to run")
-	}
-	c.Function = *in.Function
 	to, err := itemFields(in)
 	if err != nil {
 		return c, err
@@ -96,17 +94,6 @@ func NewCreateItem(by By, in api.ItemInput, id string) (CreateItem, *api.Error) 
 		Priority: or(to.Priority, 0), Retry: to.Retry,
 	}
 	return c, nil
-}
-
-// oneTarget refuses two targets, and automations, of which there are none yet.
-func oneTarget(in api.ItemInput) *api.Error {
-	switch {
-	case in.Function != nil && in.Automation != nil:
-		return api.Errorf(api.Invalid, "automation", "function and automation are both given: keep one")
-	case in.Automation != nil:
-		return api.Errorf(api.NotFound, "automation", "there is no automation %s: name a function", show(in.Automation.IDOrName))
-	}
-	return nil
 }
 
 // NewUpdateItem makes the command of a request: a CancelItem if its status
@@ -126,14 +113,15 @@ func NewUpdateItem(by By, in api.ItemInput) (Command, *api.Error) {
 			return nil, err
 		}
 	}
-	if err := oneTarget(in); err != nil {
+	runnable := Runnable{in.Function, in.Automation}
+	if err := runnable.notBoth(); err != nil {
 		return nil, err
 	}
 	to, err := itemFields(in)
 	to.Name = in.Name
 	return UpdateItem{
 		By: by, ID: in.ID, IfRevision: in.IfRevision,
-		Function: in.Function, RunningUser: in.RunningUser, To: to,
+		Runnable: runnable, RunningUser: in.RunningUser, To: to,
 	}, err
 }
 
@@ -173,8 +161,11 @@ func (c CreateItem) decide(own *projection.Partition, hints projection.Hints) ([
 	if own.Item(c.ID) != nil {
 		return nil, freeID(own, c.ID, true)
 	}
+	if own.Item(eventlog.RunOfItem(c.ID)) != nil {
+		return nil, api.Errorf(api.AlreadyExists, "id", "the run that %s would have exists: choose another id", show(c.ID))
+	}
 	created := c.New
-	if created.Function, err = functionRef(hints, c.Function); err != nil {
+	if created.Function, created.Automation, err = c.Runnable.resolve(hints); err != nil {
 		return nil, err
 	}
 	if c.RunningUser != nil {
@@ -183,16 +174,6 @@ func (c CreateItem) decide(own *projection.Partition, hints projection.Hints) ([
 		}
 	}
 	return []eventlog.Event{c.event(c.ID, 1, &created)}, nil
-}
-
-func functionRef(hints projection.Hints, ref api.RefInput) (eventlog.Ref, *api.Error) {
-	f := hints.FunctionByRef(ref.IDOrName, ref.IsID)
-	if f == nil {
-		err := noFunction(ref.IDOrName)
-		err.Field = "function"
-		return eventlog.Ref{}, err
-	}
-	return eventlog.Ref{ID: f.ID, Name: f.Name}, nil
 }
 
 // runningUser finds who to run as. Only a superuser names somebody else.
@@ -215,7 +196,7 @@ func (c UpdateItem) decide(own *projection.Partition, hints projection.Hints) ([
 		return nil, err
 	}
 	i := own.Item(c.ID)
-	if i == nil {
+	if i == nil || i.Kind != projection.KindItem {
 		return nil, noItem(c.ID)
 	}
 	if i.Live == nil {
@@ -258,13 +239,18 @@ func (c UpdateItem) changes(i *projection.Item, user *projection.User, hints pro
 	if c.To.Retry != nil && (l.Retry == nil || *l.Retry != *c.To.Retry) {
 		to.Retry, any = c.To.Retry, true
 	}
-	if c.Function != nil {
-		ref, err := functionRef(hints, *c.Function)
+	if c.Runnable.given() {
+		function, automation, err := c.Runnable.resolve(hints)
 		if err != nil {
 			return nil, err
 		}
-		if ref.ID != i.Function {
-			to.Function, any = &ref, true
+		if id := function.ID + automation.ID; id != i.Target {
+			any = true
+			if function.ID != "" {
+				to.Function = &function
+			} else {
+				to.Automation = &automation
+			}
 		}
 	}
 	if c.RunningUser != nil {
@@ -291,6 +277,9 @@ func dataOrEmpty(data jsontext.Value) jsontext.Value {
 
 // NewCancelItem makes the command of a request.
 func NewCancelItem(by By, in api.Cancel) (CancelItem, *api.Error) {
+	if strings.HasPrefix(in.ID, eventlog.PrefixRun) {
+		return CancelItem{}, noItem(in.ID)
+	}
 	return CancelItem{By: by, ID: in.ID, Reason: in.Reason}, checkReason(in.Reason)
 }
 
@@ -311,9 +300,13 @@ func (c CancelItem) decide(own *projection.Partition, hints projection.Hints) ([
 	case projection.Canceled:
 		return nil, nil
 	case projection.Queued:
-		return []eventlog.Event{c.event(i.ID, uint64(i.Revision)+1, &eventlog.ItemCanceled{Reason: c.Reason})}, nil
+		canceled := &eventlog.ItemCanceled{Reason: c.Reason}
+		if i.Kind != projection.KindItem {
+			canceled.RunHead = headOf(i)
+		}
+		return []eventlog.Event{c.itemEvent(i, canceled)}, nil
 	case projection.Processing:
-		return nil, api.Errorf(api.IllegalTransition, "", "the item is Processing: run.cancel stops its run, %s", eventlog.RunOfItem(i.ID))
+		return nil, api.Errorf(api.IllegalTransition, "", "the item is Processing: run.cancel stops its run, %s", i.RunID())
 	case projection.Completed, projection.Failed:
 	}
 	return nil, api.Errorf(api.IllegalTransition, "", "the item is %s, and that is final", record.Status(i.Status))

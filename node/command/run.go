@@ -18,10 +18,12 @@ const LossesMax = 3
 
 // Types of errors that Belfry itself gives to a run.
 const (
-	ErrorFunctionDeleted = "FunctionDeleted"
-	ErrorUserDeleted     = "UserDeleted"
-	ErrorExecutorLost    = "ExecutorLost"
-	ErrorResultTooLarge  = "ResultTooLarge"
+	ErrorFunctionDeleted   = "FunctionDeleted"
+	ErrorAutomationDeleted = "AutomationDeleted"
+	ErrorNoAutomations     = "AutomationsNotSupported"
+	ErrorUserDeleted       = "UserDeleted"
+	ErrorExecutorLost      = "ExecutorLost"
+	ErrorResultTooLarge    = "ResultTooLarge"
 )
 
 // ClaimItem opens the next attempt of a queued item on an executor. It yields
@@ -88,31 +90,48 @@ func (c ClaimItem) decide(own *projection.Partition, hints projection.Hints) ([]
 	if i == nil || i.Status != projection.Queued || i.Live.Due > c.Now {
 		return nil, nil
 	}
-	revision, attempt := uint64(i.Revision)+1, 1
+	attempt := 1
 	if i.Live.Run != nil {
 		attempt = i.Live.Run.Attempt + 1
 	}
 	head := headOf(i)
 	head.Attempt, head.Executor = attempt, c.Executor
-	claim := c.event(i.ID, revision, &eventlog.ItemClaimed{RunHead: head, Incarnation: c.Incarnation, Pool: c.Pool})
-	missing := dangling(i, hints)
+	claim := c.itemEvent(i, &eventlog.ItemClaimed{RunHead: head, Incarnation: c.Incarnation, Pool: c.Pool})
+	missing := dangling(i.Target, i.Live.Runner(), hints)
 	if missing == nil {
 		return []eventlog.Event{claim}, nil
 	}
 	// There is nothing to run. The attempt opens and fails in one commit, so
 	// that the item's life stays a legal one.
-	failed := c.event(i.ID, revision+1, &eventlog.ItemFailed{
+	failed := c.itemEvent(i, &eventlog.ItemFailed{
 		RunHead: head, Ended: eventlog.Ended{Finished: c.Now}, Error: *missing,
 	})
+	failed.Revision++
 	return []eventlog.Event{claim, failed}, nil
 }
 
-// dangling is what an item refers to and is no more; nil if all is there.
-func dangling(i *projection.Item, hints projection.Hints) *eventlog.Error {
-	if hints.FunctionByRef(i.Function, true) == nil {
-		return &eventlog.Error{Type: ErrorFunctionDeleted, Message: "the function " + i.Function + " was deleted"}
+// itemEvent is the next event of an item, or of a run, said in the words of an
+// item's.
+func (by By) itemEvent(i *projection.Item, p eventlog.Payload) eventlog.Event {
+	if i.Kind != projection.KindItem {
+		p = eventlog.ForRun(p)
 	}
-	if runner := i.Live.Runner(); hints.UserByRef(runner, true) == nil {
+	return by.event(i.ID, uint64(i.Revision)+1, p)
+}
+
+// dangling is what a run refers to and is no more, or cannot be run; nil if all
+// is there.
+func dangling(target, runner string, hints projection.Hints) *eventlog.Error {
+	if strings.HasPrefix(target, eventlog.PrefixAutomation) {
+		if hints.AutomationByRef(target, true) == nil {
+			return &eventlog.Error{Type: ErrorAutomationDeleted, Message: "the automation " + target + " was deleted"}
+		}
+		return &eventlog.Error{Type: ErrorNoAutomations, Message: "this version keeps automations and does not run them: let a function run instead"}
+	}
+	if hints.FunctionByRef(target, true) == nil {
+		return &eventlog.Error{Type: ErrorFunctionDeleted, Message: "the function " + target + " was deleted"}
+	}
+	if hints.UserByRef(runner, true) == nil {
 		return &eventlog.Error{Type: ErrorUserDeleted, Message: "the user " + runner + " was deleted"}
 	}
 	return nil
@@ -120,7 +139,7 @@ func dangling(i *projection.Item, hints projection.Hints) *eventlog.Error {
 
 // headOf is what every event of the item's open attempt says.
 func headOf(i *projection.Item) eventlog.RunHead {
-	head := eventlog.RunHead{Run: eventlog.RunOfItem(i.ID), ScheduledFor: i.RunDateTime}
+	head := eventlog.RunHead{Run: i.RunID(), ScheduledFor: i.RunDateTime}
 	if r := i.Live.Run; r != nil {
 		head.Attempt, head.Executor = r.Attempt, r.Executor
 	}
@@ -136,27 +155,33 @@ func (c FinishItem) decide(own *projection.Partition, hints projection.Hints) ([
 	if !r.Open || r.Attempt != c.Attempt || r.Executor != c.Executor || r.Incarnation != c.Incarnation {
 		return nil, nil
 	}
-	return []eventlog.Event{c.event(i.ID, uint64(i.Revision)+1, c.ending(i, hints))}, nil
+	last := i.Trigger != "" && own.Trigger(i.Trigger) == nil
+	return []eventlog.Event{c.itemEvent(i, c.ending(i, hints, last))}, nil
 }
 
-func (c FinishItem) ending(i *projection.Item, hints projection.Hints) eventlog.Payload {
+// ending is how the attempt ends. Last says that no other may follow, since the
+// trigger was deleted.
+func (c FinishItem) ending(i *projection.Item, hints projection.Hints, last bool) eventlog.Payload {
 	head, ended := headOf(i), c.ended(i)
 	switch c.Ending {
 	case EndedCompleted:
 		if len(c.Result) > api.DataBytesMax {
-			return c.failure(i, hints, eventlog.Error{Type: ErrorResultTooLarge, Message: "the result is too large: store it elsewhere and return a reference"})
+			return c.failure(i, hints, last, eventlog.Error{Type: ErrorResultTooLarge, Message: "the result is too large: store it elsewhere and return a reference"})
 		}
 		return &eventlog.ItemCompleted{RunHead: head, Ended: ended, Result: c.Result}
 	case EndedFailed:
-		return c.failure(i, hints, c.Error)
+		return c.failure(i, hints, last, c.Error)
 	case EndedCanceled:
 		return &eventlog.ItemCanceled{RunHead: head, Ended: ended, Reason: c.CancelReason}
 	case EndedHandedBack:
+		if last {
+			return &eventlog.ItemCanceled{RunHead: head, Ended: ended, Reason: "the trigger was deleted"}
+		}
 		return &eventlog.ItemInterrupted{RunHead: head, Reason: eventlog.InterruptionHandedBack}
 	case EndedLost:
 	}
-	f := hints.FunctionByRef(i.Function, true)
-	if i.Live.Run.Losses >= LossesMax || f != nil && f.OnExecutorLoss == eventlog.LossFail {
+	f := hints.FunctionByRef(i.Target, true)
+	if last || i.Live.Run.Losses >= LossesMax || f != nil && f.OnExecutorLoss == eventlog.LossFail {
 		return &eventlog.ItemFailed{RunHead: head, Ended: ended, Error: eventlog.Error{
 			Type: ErrorExecutorLost, Message: "executor " + head.Executor + " was lost while it had the run",
 		}}
@@ -166,15 +191,15 @@ func (c FinishItem) ending(i *projection.Item, hints projection.Hints) eventlog.
 
 // failure is the end of an attempt whose code failed: with another to come, or
 // for good.
-func (c FinishItem) failure(i *projection.Item, hints projection.Hints, failed eventlog.Error) eventlog.Payload {
+func (c FinishItem) failure(i *projection.Item, hints projection.Hints, last bool, failed eventlog.Error) eventlog.Payload {
 	head, ended := headOf(i), c.ended(i)
 	failed = bounded(failed)
 	retry := eventlog.DefaultRetry()
-	if f := hints.FunctionByRef(i.Function, true); f != nil {
+	if f := hints.FunctionByRef(i.Target, true); f != nil {
 		retry = f.Retry
 	}
 	retry = i.Live.RetryOr(retry)
-	if failures := i.Live.Run.Failures + 1; failures < retry.MaxAttempts {
+	if failures := i.Live.Run.Failures + 1; !last && failures < retry.MaxAttempts {
 		at := c.Now + eventlog.Time(time.Duration(retry.Delay(failures)).Milliseconds())
 		return &eventlog.ItemRetryScheduled{RunHead: head, Ended: ended, Error: failed, RetryAt: at}
 	}

@@ -231,7 +231,10 @@ func (c DeleteUser) decide(own *projection.Partition, hints projection.Hints) ([
 		return nil, api.Errorf(api.Forbidden, "", "%s is the last superuser: make another one first", u.ID)
 	}
 	if n := hints.OpenItemsOf(u.ID); n > 0 {
-		return nil, api.Errorf(api.InUse, "", "%d open items run as %s: cancel them or let them end, then delete the user", n, u.ID)
+		return nil, api.Errorf(api.InUse, "", "%d open items or runs are those of %s: cancel them or let them end, then delete the user", n, u.ID)
+	}
+	if t := activeTrigger(hints, func(t *projection.Trigger) bool { return t.Runner() == u.ID }); t != nil {
+		return nil, api.Errorf(api.InUse, "", "the active trigger %s (%s) runs as %s: pause or delete it, then delete the user", show(t.Name), t.ID, u.ID)
 	}
 	return []eventlog.Event{c.event(u.ID, u.Revision+1, &eventlog.UserDeleted{Name: u.Name})}, nil
 }

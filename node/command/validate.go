@@ -46,6 +46,14 @@ func checkID(prefix, id string) *api.Error {
 	return nil
 }
 
+// needID refuses a request that names no record.
+func needID(id string) *api.Error {
+	if id == "" {
+		return api.Errorf(api.Invalid, "id", "id is missing: name the record that the request is about")
+	}
+	return nil
+}
+
 // show quotes what a caller sent, short enough for one line.
 func show(s string) string {
 	const most = 60

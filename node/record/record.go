@@ -2,6 +2,7 @@ package record
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -83,6 +84,7 @@ func UserJSON(u *projection.User) (jsontext.Value, error) {
 // Names finds the present name of what a record refers to.
 type Names interface {
 	FunctionByRef(ref string, idOnly bool) *projection.Function
+	AutomationByRef(ref string, idOnly bool) *projection.Automation
 	UserByRef(ref string, idOnly bool) *projection.User
 }
 
@@ -91,6 +93,19 @@ func functionRef(names Names, id string) eventlog.Ref {
 		return eventlog.Ref{ID: id, Name: f.Name}
 	}
 	return eventlog.Ref{ID: id}
+}
+
+// targetRefs are the references to what is run; the other is nil.
+func targetRefs(names Names, target string) (function, automation *eventlog.Ref) {
+	if !strings.HasPrefix(target, eventlog.PrefixAutomation) {
+		ref := functionRef(names, target)
+		return &ref, nil
+	}
+	ref := eventlog.Ref{ID: target}
+	if a := names.AutomationByRef(target, true); a != nil {
+		ref.Name = a.Name
+	}
+	return nil, &ref
 }
 
 func userRef(names Names, id string) eventlog.Ref {
@@ -109,9 +124,10 @@ func Item(i *projection.Item, names Names) api.Item {
 			CreatedBy: l.CreatedBy, ModifiedBy: l.ModifiedBy, Revision: uint64(i.Revision), Seq: i.Seq,
 		},
 		Status: Status(i.Status), RunDateTime: i.RunDateTime,
-		Function: functionRef(names, i.Function), Data: data(l.Data),
+		Data:        data(l.Data),
 		RunningUser: userRef(names, l.Runner()), Priority: int(l.Priority), Retry: l.Retry,
 	}
+	r.Function, r.Automation = targetRefs(names, i.Target)
 	r.Finished = finished(i)
 	if l.Run != nil {
 		r.Run, r.Started = eventlog.RunOfItem(i.ID), started(l.Run)
@@ -147,24 +163,67 @@ func finished(i *projection.Item) eventlog.Time {
 	return i.Live.Run.Ended.Finished
 }
 
-// Run is the record of an item's run; Live and its Run must be set.
+// SourceOf says what a run came from.
+func SourceOf(i *projection.Item) api.Source {
+	switch i.Kind {
+	case projection.KindTrigger:
+		return api.Source{Kind: "trigger", ID: i.Trigger}
+	case projection.KindCall:
+		return api.Source{Kind: "call", ID: i.Target}
+	case projection.KindItem:
+	}
+	return api.Source{Kind: "item", ID: i.ID}
+}
+
+// Run is the record of a run; Live must be set, and its Run if it is an item's.
 func Run(i *projection.Item, names Names) api.Run {
 	l, run := i.Live, i.Live.Run
+	if run == nil {
+		run = new(projection.Run)
+	}
 	r := api.Run{
 		Meta: api.Meta{
-			ID: eventlog.RunOfItem(i.ID), Name: l.Name, CreatedDate: i.FirstClaimed, ModifiedDate: l.Modified,
+			ID: i.RunID(), Name: l.Name, CreatedDate: i.RunSince(), ModifiedDate: l.Modified,
 			CreatedBy: l.CreatedBy, ModifiedBy: l.ModifiedBy, Revision: uint64(i.Revision), Seq: i.Seq,
 		},
-		Source:       api.Source{Kind: "item", ID: i.ID},
+		Source: SourceOf(i), Manual: l.Manual,
 		ScheduledFor: i.RunDateTime, Status: Status(i.Status), Attempt: run.Attempt,
-		Function: functionRef(names, i.Function), FunctionVersion: run.Ended.FunctionVersion,
-		RunningUser: userRef(names, l.Runner()), Executor: run.Executor,
+		FunctionVersion: run.Ended.FunctionVersion,
+		RunningUser:     userRef(names, l.Runner()), Executor: run.Executor,
 		Started: started(run), Finished: finished(i), LatenessMS: run.Lateness, RetryAt: run.RetryAt,
 		Result: run.Result, Error: run.Error,
 		Logs: run.Ended.Logs, LogsTruncated: run.Ended.LogsTruncated,
 	}
+	r.Function, r.Automation = targetRefs(names, i.Target)
 	if r.Logs == nil {
 		r.Logs = []eventlog.LogLine{}
+	}
+	return r
+}
+
+// Trigger is a trigger's record. Last is the status of its newest run.
+func Trigger(t *projection.Trigger, last projection.Status, names Names) api.Trigger {
+	r := api.Trigger{
+		Meta: meta(t.Meta), CronSchedule: t.CronSchedule, Data: data(t.Data), Active: t.Active,
+		RunningUser: userRef(names, t.Runner()), Overlap: t.Overlap, CatchUp: t.CatchUp,
+		CatchUpWindow: t.CatchUpWindow, Jitter: t.Jitter, StartsAt: t.StartsAt, EndsAt: t.EndsAt, Retry: t.Retry,
+		Anchor: t.Anchor, NextRun: t.Next, PauseReason: t.PauseReason, DecidedUpTo: t.DecidedUpTo,
+	}
+	r.Function, r.Automation = targetRefs(names, t.Target)
+	if t.LastRun != "" {
+		r.LastRun = &api.LastRun{ID: t.LastRun, Status: Status(last), ScheduledFor: t.LastFor}
+	}
+	return r
+}
+
+// Automation is an automation's record.
+func Automation(a *projection.Automation, names Names) api.Automation {
+	r := api.Automation{Meta: meta(a.Meta), Description: a.Description, Steps: []api.Step{}}
+	for _, s := range a.Steps {
+		r.Steps = append(r.Steps, api.Step{
+			Name: s.Name, Function: functionRef(names, s.Function.ID), Data: data(s.Data),
+			When: s.When, ContinueOnError: s.ContinueOnError,
+		})
 	}
 	return r
 }

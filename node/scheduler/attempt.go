@@ -14,7 +14,7 @@ import (
 
 // attempt is an open claim.
 type attempt struct {
-	item, run   string
+	item, run   string // ids; of a run of a trigger or a call, the same
 	n           int
 	partition   int
 	executor    string
@@ -32,7 +32,7 @@ type attempt struct {
 func newAttempt(i *projection.Item) *attempt {
 	r := i.Live.Run
 	return &attempt{
-		item: i.ID, run: eventlog.RunOfItem(i.ID), n: r.Attempt,
+		item: i.ID, run: i.RunID(), n: r.Attempt,
 		partition: eventlog.PartitionOf(eventlog.EntityItem, i.ID),
 		executor:  r.Executor, incarnation: r.Incarnation,
 		over: make(chan struct{}),
@@ -76,7 +76,7 @@ func (s *Scheduler) send(e *executor, a *attempt, withCode bool) {
 	run := wire.Run{
 		Stream: s.cfg.Stream, Incarnation: a.incarnation, Partition: a.partition, Epoch: s.epoch,
 		ClaimSeq: a.claimSeq, OldestOpen: e.oldestOpen(a),
-		Run: a.run, Attempt: a.n, Source: wire.Source{Kind: "item", ID: a.item},
+		Run: a.run, Attempt: a.n, Source: wire.Source(record.SourceOf(i)),
 		ScheduledFor: i.RunDateTime.Std(),
 		Function:     f.ID, FunctionName: f.Name, Version: f.Version,
 		User: user, UserID: a.user.ID, Data: i.Live.Data,
@@ -108,7 +108,7 @@ func (s *Scheduler) send(e *executor, a *attempt, withCode bool) {
 func (s *Scheduler) resend(e *executor, a *attempt) {
 	if a.function == nil {
 		i := s.state.Item(a.item)
-		f := s.state.FunctionByRef(i.Function, true)
+		f := s.state.FunctionByRef(i.Target, true)
 		u := s.state.UserByRef(i.Live.Runner(), true)
 		if f == nil || u == nil || after(f.Seq, a.claimSeq) || after(u.Seq, a.claimSeq) {
 			s.end(a, command.EndedHandedBack, command.Reported{})
@@ -125,10 +125,10 @@ func after(seq, stored uint64) bool { return seq > stored }
 
 // end closes an open attempt without its executor.
 func (s *Scheduler) end(a *attempt, how command.Ending, what command.Reported) {
-	by, reason := command.BySystem(now()), ""
+	by, reason := command.BySystem(s.now()), ""
 	if c := s.cancels[a.run]; c != nil && (how == command.EndedCanceled || how == command.EndedLost) {
 		by, reason, how = c.by, c.reason, command.EndedCanceled
-		by.Now = now()
+		by.Now = s.now()
 	}
 	n, refused := s.decide(command.FinishItem{
 		By: by, ID: a.item, Attempt: a.n, Executor: a.executor, Incarnation: a.incarnation,

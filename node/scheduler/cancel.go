@@ -5,7 +5,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/command"
@@ -21,18 +20,18 @@ type cancelRequest struct {
 // cancelOrder is a cancelRequest on its way through the loop.
 type cancelOrder struct {
 	cancelRequest
-	item    string
+	run     string
 	refused *api.Error
 	over    <-chan struct{} // of the attempt that was told to stop; nil: it is done
 	horizon Horizon
 	done    chan struct{}
 }
 
-// CancelRun stops the run of an item, and returns when it is over and stored.
+// CancelRun stops a run, and returns when it is over and stored.
 // It returns illegal_transition if the run ended by itself before.
-func (s *Scheduler) CancelRun(ctx context.Context, by command.By, item, reason string) *api.Error {
+func (s *Scheduler) CancelRun(ctx context.Context, by command.By, run, reason string) *api.Error {
 	for {
-		o := &cancelOrder{cancelRequest: cancelRequest{by, reason}, item: item, done: make(chan struct{})}
+		o := &cancelOrder{cancelRequest: cancelRequest{by, reason}, run: run, done: make(chan struct{})}
 		if refused := s.hand(ctx, o); refused != nil {
 			return refused
 		}
@@ -62,14 +61,14 @@ func (s *Scheduler) CancelRun(ctx context.Context, by command.By, item, reason s
 func (o *cancelOrder) handle(s *Scheduler) {
 	defer close(o.done)
 	o.horizon = Horizon{s.open}
-	i := s.state.Item(o.item)
-	if i == nil || i.FirstClaimed == 0 {
-		o.refused = api.Errorf(api.NotFound, "", "there is no run %s: see run.list", eventlog.RunOfItem(o.item))
+	i := s.state.Run(o.run)
+	if i == nil {
+		o.refused = api.Errorf(api.NotFound, "", "there is no run %q: see run.list", o.run)
 		return
 	}
-	a := s.attempts[eventlog.RunOfItem(o.item)]
+	a := s.attempts[o.run]
 	if i.Status != projection.Processing || a == nil {
-		_, o.refused = s.decide(command.CancelItem{By: o.by, ID: o.item, Reason: o.reason})
+		_, o.refused = s.decide(command.CancelItem{By: o.by, ID: i.ID, Reason: o.reason})
 		o.horizon = Horizon{s.open}
 		return
 	}

@@ -124,5 +124,6 @@ func (m stored) handle(s *Scheduler) {
 	for _, a := range c.closed {
 		s.attemptStored(a)
 	}
+	s.wake(c)
 	s.acknowledge(c.stored)
 }

@@ -43,6 +43,9 @@ type Config struct {
 	// SnapshotEvery is the longest time between snapshots when anything
 	// happened. Defaults to 5 minutes.
 	SnapshotEvery time.Duration
+	// Clock tells the time of day by which things are due. Defaults to
+	// time.Now; tests make it jump.
+	Clock func() time.Time
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 }
@@ -54,6 +57,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 5 * time.Minute
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

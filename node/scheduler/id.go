@@ -39,16 +39,23 @@ func (s *Scheduler) DrawID(prefix, requestID string) string {
 	if requestID == "" {
 		return prefix + s.ids.ULID(time.Now())
 	}
+	return prefix + drawInto(eventlog.HashPartition(requestID))
+}
+
+// DrawRun draws the id of a run that lives in a partition: its trigger's.
+func (s *Scheduler) DrawRun(partition int) string { return eventlog.PrefixRun + drawInto(partition) }
+
+// drawInto draws a ULID that falls into a partition.
+func drawInto(partition int) string {
 	// The last two characters of a ULID are ten random bits: as many tries,
 	// for 64 partitions. Should none fit, another draw will.
 	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	want := eventlog.HashPartition(requestID)
 	for {
 		id := []byte(ulid.MustNew(ulid.Timestamp(time.Now()), rand.Reader).String())
 		for try := range len(alphabet) * len(alphabet) {
 			id[24], id[25] = alphabet[try/len(alphabet)], alphabet[try%len(alphabet)]
-			if eventlog.HashPartition(string(id)) == want {
-				return prefix + string(id)
+			if eventlog.HashPartition(string(id)) == partition {
+				return string(id)
 			}
 		}
 	}

@@ -220,11 +220,11 @@ func TestCancelOfARun(t *testing.T) {
 		defer e.kill()
 		st.function("slow", "code")
 		st.do(st.item("0000000000000001", "slow", time.Second))
-		if refused := st.CancelRun(t.Context(), st.by("admin"), "sci_0000000000000001", "too early"); refused == nil || refused.Code != api.NotFound {
+		if refused := st.CancelRun(t.Context(), st.by("admin"), "run_0000000000000001", "too early"); refused == nil || refused.Code != api.NotFound {
 			t.Errorf("before its first claim the run was canceled with %v", refused)
 		}
 		time.Sleep(2 * time.Second)
-		if refused := st.CancelRun(t.Context(), st.by("admin"), "sci_0000000000000001", "enough"); refused != nil {
+		if refused := st.CancelRun(t.Context(), st.by("admin"), "run_0000000000000001", "enough"); refused != nil {
 			t.Fatal(refused)
 		}
 		if got := st.status("0000000000000001"); got != projection.Canceled {

@@ -54,11 +54,29 @@ func (q *readyQueue) Pop() any {
 // noExecutor stands in the claim of what cannot be run by anybody.
 const noExecutor = "none"
 
-// takeDue moves what has become due to its pool.
+// takeDue decides the occurrences that are due, and moves what has become due
+// to its pool.
 func (s *Scheduler) takeDue() {
-	at := now()
+	at := s.now()
+	for s.openBytes() < openBytesMax {
+		t := s.state.TakeOccurrence(at)
+		if t == nil {
+			break
+		}
+		s.fire(t, at)
+	}
 	for i := s.state.TakeDue(at); i != nil; i = s.state.TakeDue(at) {
 		s.enqueue(i)
+	}
+}
+
+// fire decides what is due of a trigger.
+func (s *Scheduler) fire(t *projection.Trigger, at eventlog.Time) {
+	_, refused := s.decide(command.FireTrigger{
+		By: command.BySystem(at), ID: t.ID, Run: s.DrawRun(eventlog.PartitionOf(eventlog.EntityTrigger, t.ID)),
+	})
+	if refused != nil {
+		s.log.Error("an occurrence was refused", "trigger", t.ID, "error", refused)
 	}
 }
 
@@ -71,7 +89,7 @@ func (s *Scheduler) stale(p *pool, r readyItem) bool {
 
 // poolOf is the pool of the function that an item names now.
 func (s *Scheduler) poolOf(i *projection.Item) string {
-	if f := s.state.FunctionByRef(i.Function, true); f != nil {
+	if f := s.state.FunctionByRef(i.Target, true); f != nil {
 		return f.Pool
 	}
 	return noExecutor
@@ -93,7 +111,7 @@ func (s *Scheduler) reroute(function string) {
 	for _, p := range s.pools {
 		kept := p.ready[:0]
 		for _, r := range p.ready {
-			if r.item.Function == function && r.item.Status == projection.Queued {
+			if r.item.Target == function && r.item.Status == projection.Queued {
 				moved = append(moved, r.item)
 			} else {
 				kept = append(kept, r)
@@ -110,7 +128,7 @@ func (s *Scheduler) reroute(function string) {
 
 // claim gives what is due to executors that have room for it.
 func (s *Scheduler) claim() {
-	at := now()
+	at := s.now()
 	for _, p := range s.pools {
 		for len(p.ready) > 0 && s.openBytes() < openBytesMax {
 			r := p.ready[0]
@@ -156,7 +174,7 @@ func (s *Scheduler) claimItem(i *projection.Item, e *executor, at eventlog.Time)
 	}
 	s.stats.Claims.Add(1)
 	a := newAttempt(i)
-	a.function = s.state.FunctionByRef(i.Function, true)
+	a.function = s.state.FunctionByRef(i.Target, true)
 	a.user = s.state.UserByRef(i.Live.Runner(), true)
 	s.attempts[a.run] = a
 	e.open++

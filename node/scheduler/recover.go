@@ -41,7 +41,7 @@ func (s *Scheduler) recover(ctx context.Context) error {
 
 // genesis writes the stream's first message, if nobody else has.
 func (s *Scheduler) genesis(ctx context.Context) error {
-	by := command.BySystem(now())
+	by := command.BySystem(s.now())
 	by.Cause = eventlog.GeneratedCause + s.ids.ULID(time.Now())
 	id, body, err := s.lone(command.Genesis(by, s.cfg.Node, s.cfg.Stream), func(*eventlog.Event) uint64 { return 0 })
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Scheduler) fold(ctx context.Context, to uint64) error {
 func (s *Scheduler) openLane(ctx context.Context) error {
 	for {
 		lane := s.state.Cluster().Lanes[s.cfg.Node]
-		by := command.BySystem(now())
+		by := command.BySystem(s.now())
 		by.Cause = eventlog.GeneratedCause + s.ids.ULID(time.Now())
 		opening := command.Opening(by, s.cfg.Node, s.state.Cluster().Nodes[s.cfg.Node], eventlog.NodeOpened{
 			Process: s.cfg.Process, Stream: s.cfg.Stream, Version: s.cfg.Version,

@@ -38,6 +38,7 @@ type Scheduler struct {
 	execs      map[string]*executor
 	attempts   map[string]*attempt // open ones, by run
 	cancels    map[string]*cancelRequest
+	waiters    map[string][]chan struct{} // for the end of runs
 	awaited    []executorAwaited
 	listened   time.Time // since when we hear executors
 	kept       time.Time // when we last kept house
@@ -71,7 +72,8 @@ func New(cfg Config) (*Scheduler, error) {
 		cfg: cfg, log: cfg.Logger,
 		pools: map[string]*pool{}, execs: map[string]*executor{},
 		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
-		inbox: make(chan message, inboxLength), acked: make(chan *commit, 1), sealed: make(chan *commit, 1),
+		waiters: map[string][]chan struct{}{},
+		inbox:   make(chan message, inboxLength), acked: make(chan *commit, 1), sealed: make(chan *commit, 1),
 		stopped: make(chan struct{}), ids: newIDSource(),
 	}, nil
 }
@@ -215,8 +217,10 @@ func (s *Scheduler) drain() {
 // arm sets the timer to the next due time.
 func (s *Scheduler) arm(timer *time.Timer) {
 	wait := time.Duration(-1)
-	if due, any := s.state.NextDue(); any && !s.snap.draining { // while draining nothing is taken
-		wait = max(0, time.Until(due.Std()))
+	// While draining nothing is taken; while the log is far behind, its
+	// acknowledgement wakes.
+	if due, any := s.state.NextDue(); any && !s.deaf() {
+		wait = max(0, due.Std().Sub(s.cfg.Clock()))
 	}
 	if s.sending == nil && len(s.open) > 0 { // it is held
 		if held := max(0, time.Until(s.holdUntil)); wait < 0 || wait > held {
@@ -243,7 +247,7 @@ func (s *Scheduler) openBytes() (n int) {
 	return n
 }
 
-func now() eventlog.Time { return eventlog.TimeOf(time.Now()) }
+func (s *Scheduler) now() eventlog.Time { return eventlog.TimeOf(s.cfg.Clock()) }
 
 // Ready is nil when commands are taken and stored; else what is the matter.
 func (s *Scheduler) Ready() error {

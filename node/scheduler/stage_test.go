@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ type stage struct {
 	*scheduler.Scheduler
 	processes int
 	snapshot  string
+	// skew is how far the wall clock has jumped.
+	skew atomic.Int64
 	// snapshotEvents is after how many events a snapshot is made.
 	snapshotEvents int
 }
@@ -48,6 +51,7 @@ func (st *stage) boot() *scheduler.Scheduler {
 	s, err := scheduler.New(scheduler.Config{
 		Node: "local", Process: string(rune('A' + st.processes)), Version: "test",
 		Log: st.log, Stream: streamID, Bus: st.bus, SnapshotFile: st.snapshot, SnapshotEvents: st.snapshotEvents,
+		Clock:  st.clock,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -60,8 +64,11 @@ func (st *stage) boot() *scheduler.Scheduler {
 	return s
 }
 
+// clock is the wall clock, which may jump.
+func (st *stage) clock() time.Time { return time.Now().Add(time.Duration(st.skew.Load())) }
+
 func (st *stage) by(user string) command.By {
-	return command.By{User: user, Now: eventlog.TimeOf(time.Now()), CauseIndex: -1}
+	return command.By{User: user, Now: eventlog.TimeOf(st.clock()), CauseIndex: -1}
 }
 
 // do decides commands and fails the test if one is refused.

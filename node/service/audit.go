@@ -43,7 +43,12 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 		return nil, refused
 	}
 	last := uint64(0) // the commit with the last event of the one entity asked for
-	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) { last = lastOf(st, a.id) })
+	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+		if i := st.Run(a.id); i != nil {
+			a.id = i.ID // the events of an item's run are the item's
+		}
+		last = lastOf(st, a.id)
+	})
 	if refused != nil {
 		return nil, refused
 	}
@@ -76,10 +81,16 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 }
 
 // lastOf is the sequence of the commit with an entity's last event, 0 if it is
-// unknown, or deleted: its events are then found by reading the log.
+// unknown: its events are then found by reading the log.
 func lastOf(st *projection.State, id string) uint64 {
-	if i := st.Item(id); i != nil {
+	if i := st.Item(id); i != nil && i.Revision > 0 {
 		return i.Seq
+	}
+	if t := st.Trigger(id); t != nil {
+		return t.Seq
+	}
+	if a := st.AutomationByRef(id, true); a != nil {
+		return a.Seq
 	}
 	if f := st.FunctionByRef(id, true); f != nil {
 		return f.Seq
@@ -87,7 +98,10 @@ func lastOf(st *projection.State, id string) uint64 {
 	if u := st.UserByRef(id, true); u != nil {
 		return u.Seq
 	}
-	return 0
+	if gone := st.Partition(eventlog.DefinitionPartition).GoneAt(id); gone != 0 {
+		return gone
+	}
+	return st.Partition(eventlog.PartitionOf(eventlog.EntityTrigger, id)).GoneAt(id)
 }
 
 // auditLife reads the commits of one entity, which its events chain.
@@ -116,12 +130,8 @@ func (s *Service) auditLife(ctx context.Context, a *audit, last uint64) (any, *a
 }
 
 func newAudit(in api.AuditEvents) (*audit, *api.Error) {
-	id := in.ID
-	if strings.HasPrefix(id, eventlog.PrefixRun) {
-		id = eventlog.ItemOfRun(id) // a run's events are its item's
-	}
 	a := &audit{
-		entity: in.Entity, id: id, limit: api.PageDefault, seq: 1,
+		entity: in.Entity, id: in.ID, limit: api.PageDefault, seq: 1,
 		answer: api.AuditPage{Events: []jsontext.Value{}},
 	}
 	var refused *api.Error
@@ -134,7 +144,7 @@ func newAudit(in api.AuditEvents) (*audit, *api.Error) {
 		}
 	}
 	if in.Entity != "" && !knownEntity(in.Entity) {
-		return nil, api.Errorf(api.Invalid, "entity", "there are no events of %q: use function, user, item, node or partitions", in.Entity)
+		return nil, api.Errorf(api.Invalid, "entity", "there are no events of %q: use function, user, automation, trigger, item, run, node or partitions", in.Entity)
 	}
 	if in.After == "" {
 		return a, nil

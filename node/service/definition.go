@@ -9,6 +9,7 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/command"
+	"github.com/belfryhq/belfry/node/record"
 	"github.com/belfryhq/belfry/projection"
 )
 
@@ -20,9 +21,9 @@ type definition[P any] struct {
 	all     func(*projection.State) []*P // newest first
 	meta    func(*P) *projection.Meta
 	fromLog func([]eventlog.Event, []uint64) *P
-	record  func(p *P, seq uint64) any
+	record  func(p *P, seq uint64, names record.Names) any
 	// created says whether a create command has the content of the first event.
-	created func(c command.Command, first eventlog.Payload) bool
+	created func(c command.Command, first eventlog.Payload, hints projection.Hints) bool
 }
 
 // doDefinition carries out a create, an update or a delete.
@@ -54,14 +55,18 @@ func doDefinition[P any](ctx context.Context, s *Service, r *request, d definiti
 		if err != nil {
 			return nil, unreadable(err)
 		}
-		if !d.created(c, events[0].Data) {
+		same := false
+		if _, unread := s.cfg.Scheduler.Read(ctx, func(st *projection.State) { same = d.created(c, events[0].Data, st) }); unread != nil {
+			return nil, unread
+		}
+		if !same {
 			return nil, refused
 		}
 	}
 	if found == nil {
 		return api.Deleted{ID: c.Target(), Deleted: true}, nil
 	}
-	return d.record(found, answer.Horizon.Seq(d.meta(found).Seq)), nil
+	return s.named(ctx, func(names record.Names) any { return d.record(found, answer.Horizon.Seq(d.meta(found).Seq), names) })
 }
 
 // recallDefinition answers a repeated request with what it did.
@@ -77,7 +82,7 @@ func recallDefinition[P any](ctx context.Context, s *Service, d definition[P], p
 	if p == nil {
 		return api.Deleted{ID: past.event.Subject, Deleted: true}, nil
 	}
-	return d.record(p, past.seq), nil
+	return s.named(ctx, func(names record.Names) any { return d.record(p, past.seq, names) })
 }
 
 // findDefinition finds what a get asks for, by id or by name.
@@ -124,7 +129,7 @@ func getDefinition[P any](ctx context.Context, s *Service, r *request, d definit
 	if refused != nil {
 		return nil, refused
 	}
-	return d.record(found, seq), nil
+	return s.named(ctx, func(names record.Names) any { return d.record(found, seq, names) })
 }
 
 func listDefinition[P any](ctx context.Context, s *Service, r *request, d definition[P]) (any, *api.Error) {
@@ -147,7 +152,11 @@ func listDefinition[P any](ctx context.Context, s *Service, r *request, d defini
 		if !p.after(at) {
 			continue
 		}
-		if full, refused := p.add(d.record(found, h.Seq(m.Seq)), at); full || refused != nil {
+		rec, refused := s.named(ctx, func(names record.Names) any { return d.record(found, h.Seq(m.Seq), names) })
+		if refused != nil {
+			return nil, refused
+		}
+		if full, refused := p.add(rec, at); full || refused != nil {
 			return p.answer(false), refused
 		}
 	}

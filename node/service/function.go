@@ -120,12 +120,12 @@ func functions() definition[projection.Function] {
 		all:     (*projection.State).Functions,
 		meta:    func(f *projection.Function) *projection.Meta { return &f.Meta },
 		fromLog: projection.FunctionFromLog,
-		record: func(f *projection.Function, seq uint64) any {
+		record: func(f *projection.Function, seq uint64, _ record.Names) any {
 			r := record.Function(f)
 			r.Seq = seq
 			return r
 		},
-		created: func(c command.Command, first eventlog.Payload) bool {
+		created: func(c command.Command, first eventlog.Payload, _ projection.Hints) bool {
 			create, asked := c.(command.CreateFunction)
 			was, created := first.(*eventlog.FunctionCreated)
 			return asked && created && create.New == *was

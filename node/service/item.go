@@ -90,7 +90,7 @@ type itemView struct {
 
 func (v *itemView) see(st *projection.State) {
 	i := st.Item(v.id)
-	if v.found = i != nil; !v.found {
+	if v.found = i != nil && i.Kind == projection.KindItem; !v.found {
 		return
 	}
 	v.item = *i
@@ -112,13 +112,42 @@ func (s *Service) showItemFrom(ctx context.Context, log eventlog.Log, v itemView
 	return s.showEnded(ctx, log, v, h, func(i *projection.Item, names record.Names) any { return record.Item(i, names) })
 }
 
-// itemFromLog reads an item's whole record back.
-func (s *Service) itemFromLog(ctx context.Context, log eventlog.Log, id string, seq uint64) (projection.Item, *api.Error) {
-	events, seqs, err := eventlog.Life(ctx, log, id, seq)
-	if err != nil {
-		return projection.Item{}, unreadable(err)
+// itemFromLog reads back the whole record of an item, or of a trigger's or a
+// call's run, of which nothing is pending any more.
+func (s *Service) itemFromLog(ctx context.Context, log eventlog.Log, i *projection.Item) (projection.Item, *api.Error) {
+	events, seqs, refused := s.lifeOfRun(ctx, log, i)
+	if refused != nil {
+		return projection.Item{}, refused
 	}
 	return projection.ItemFromLog(events, seqs), nil
+}
+
+// lifeOfRun reads the events that an item or a run is folded from: those of its
+// own, and before them the one in its trigger's life that made it.
+func (s *Service) lifeOfRun(ctx context.Context, log eventlog.Log, i *projection.Item) (events []eventlog.Event, seqs []uint64, refused *api.Error) {
+	var err error
+	if i.Revision > 0 {
+		if events, seqs, err = eventlog.Life(ctx, log, i.ID, i.Seq); err != nil {
+			return nil, nil, unreadable(err)
+		}
+	}
+	if i.Kind != projection.KindTrigger {
+		return events, seqs, nil
+	}
+	m, err := log.Get(ctx, i.Fired)
+	if err != nil {
+		return nil, nil, unreadable(err)
+	}
+	made, err := eventlog.DecodeOf(m.Body, i.Trigger)
+	if err != nil {
+		return nil, nil, unreadable(err)
+	}
+	for n := range made {
+		if d, ok := made[n].Data.(*eventlog.TriggerFired); ok && d.Run == i.ID {
+			return append(made[n:n+1:n+1], events...), append([]uint64{i.Fired}, seqs...), nil
+		}
+	}
+	return nil, nil, api.Errorf(api.Internal, "", "commit %d should hold what made run %s and does not", i.Fired, i.ID)
 }
 
 // named makes a record with the names that things have now.
@@ -153,27 +182,38 @@ func (s *Service) sameItem(ctx context.Context, c command.CreateItem, v itemView
 		return nil, refused
 	}
 	asked, first := c.New, *was
-	var function *projection.Function
-	var runner *projection.User
-	if _, refused := s.cfg.Scheduler.Read(ctx, func(st *projection.State) {
-		function = st.FunctionByRef(c.Function.IDOrName, c.Function.IsID)
-		if c.RunningUser != nil {
-			runner = st.UserByRef(c.RunningUser.IDOrName, c.RunningUser.IsID)
-		}
-	}); refused != nil {
-		return nil, refused
+	var refusedRead *api.Error
+	asked.Function, asked.Automation, asked.RunningUser, refusedRead = s.resolved(ctx, c.Runnable, c.RunningUser)
+	if refusedRead != nil {
+		return nil, refusedRead
 	}
-	if function != nil {
-		asked.Function.ID = function.ID
-	}
-	if runner != nil {
-		asked.RunningUser = runner.ID
-	}
-	first.Function.Name = ""
+	first.Function.Name, first.Automation.Name = "", ""
 	if !reflect.DeepEqual(asked, first) {
 		return nil, refused
 	}
 	return s.showItem(ctx, v, h)
+}
+
+// resolved is what references of a create name now, ids only.
+func (s *Service) resolved(ctx context.Context, what command.Runnable, who *api.RefInput) (function, automation eventlog.Ref, runner string, refused *api.Error) {
+	_, refused = s.cfg.Scheduler.Read(ctx, func(st *projection.State) {
+		if r := what.Function; r != nil {
+			if f := st.FunctionByRef(r.IDOrName, r.IsID); f != nil {
+				function.ID = f.ID
+			}
+		}
+		if r := what.Automation; r != nil {
+			if a := st.AutomationByRef(r.IDOrName, r.IsID); a != nil {
+				automation.ID = a.ID
+			}
+		}
+		if who != nil {
+			if u := st.UserByRef(who.IDOrName, who.IsID); u != nil {
+				runner = u.ID
+			}
+		}
+	})
+	return function, automation, runner, refused
 }
 
 func (s *Service) itemGet(ctx context.Context, r *request) (any, *api.Error) {

@@ -81,7 +81,8 @@ func (s *Service) itemList(ctx context.Context, r *request) (any, *api.Error) {
 
 // showEnded reads an ended item from the log and shows it.
 func (s *Service) showEnded(ctx context.Context, log eventlog.Log, v itemView, h scheduler.Horizon, show func(*projection.Item, record.Names) any) (any, *api.Error) {
-	item, refused := s.itemFromLog(ctx, log, v.id, h.Seq(v.item.Seq))
+	v.item.Seq, v.item.Fired = h.Seq(v.item.Seq), h.Seq(v.item.Fired)
+	item, refused := s.itemFromLog(ctx, log, &v.item)
 	if refused != nil {
 		return nil, refused
 	}
@@ -104,7 +105,7 @@ func (s *Service) itemFilter(ctx context.Context, in api.ItemList) (func(*projec
 		return nil, refused
 	}
 	return func(i *projection.Item) bool {
-		return (anyStatus || i.Status == status) && (function == "" || i.Function == function) &&
+		return (anyStatus || i.Status == status) && (function == "" || i.Target == function) &&
 			i.RunDateTime >= from && (to == 0 || i.RunDateTime < to)
 	}, nil
 }

@@ -23,6 +23,8 @@ const (
 	// requestsMax bounds requests under way: enough to fill commits from
 	// many clients, few enough to hold in memory with their bodies.
 	requestsMax = 1024
+	// waitsMax bounds those among them that wait for the end of a run.
+	waitsMax = requestsMax / 2
 	// deadline of a request: below the 5 s after which nats request and most
 	// clients give up, so that they get an answer.
 	deadline = 4 * time.Second
@@ -52,6 +54,7 @@ type Service struct {
 	micro micro.Service
 	calls chan call     // to a worker that is idle
 	slots chan struct{} // one for each worker
+	waits chan struct{} // one for each request that waits for a run's end
 	quit  chan struct{}
 	busy  sync.WaitGroup
 }
@@ -77,6 +80,18 @@ func verbs() map[string]verb {
 		"user.create": (*Service).userCreate, "user.get": (*Service).userGet, "user.list": (*Service).userList,
 		"user.update": (*Service).userUpdate, "user.delete": (*Service).userDelete,
 
+		"function.run": (*Service).functionRun,
+
+		"trigger.create": (*Service).triggerCreate, "trigger.get": (*Service).triggerGet,
+		"trigger.list": (*Service).triggerList, "trigger.update": (*Service).triggerUpdate,
+		"trigger.delete": (*Service).triggerDelete, "trigger.pause": (*Service).triggerPause,
+		"trigger.resume": (*Service).triggerResume, "trigger.run": (*Service).triggerRun,
+		"trigger.preview": (*Service).triggerPreview,
+
+		"automation.create": (*Service).automationCreate, "automation.get": (*Service).automationGet,
+		"automation.list": (*Service).automationList, "automation.update": (*Service).automationUpdate,
+		"automation.delete": (*Service).automationDelete, "automation.run": (*Service).automationRun,
+
 		"item.create": (*Service).itemCreate, "item.create_many": (*Service).itemCreateMany,
 		"item.get": (*Service).itemGet, "item.list": (*Service).itemList,
 		"item.update": (*Service).itemUpdate, "item.cancel": (*Service).itemCancel,
@@ -85,13 +100,13 @@ func verbs() map[string]verb {
 		"run.logs": (*Service).runLogs, "run.cancel": (*Service).runCancel,
 
 		"cluster.status": (*Service).clusterStatus,
-		"audit.events":   (*Service).auditEvents,
+		"audit.events":   (*Service).auditEvents, "audit.at": (*Service).auditAt,
 	}
 }
 
 // New makes a service that does not answer yet.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, calls: make(chan call), slots: make(chan struct{}, requestsMax), quit: make(chan struct{})}
+	return &Service{cfg: cfg, calls: make(chan call), slots: make(chan struct{}, requestsMax), waits: make(chan struct{}, waitsMax), quit: make(chan struct{})}
 }
 
 // Start registers the micro service and begins to answer.

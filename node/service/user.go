@@ -20,12 +20,12 @@ func users() definition[projection.User] {
 		all:     (*projection.State).Users,
 		meta:    func(u *projection.User) *projection.Meta { return &u.Meta },
 		fromLog: projection.UserFromLog,
-		record: func(u *projection.User, seq uint64) any {
+		record: func(u *projection.User, seq uint64, _ record.Names) any {
 			r := record.User(u)
 			r.Seq = seq
 			return r
 		},
-		created: func(c command.Command, first eventlog.Payload) bool {
+		created: func(c command.Command, first eventlog.Payload, _ projection.Hints) bool {
 			create, asked := c.(command.CreateUser)
 			was, created := first.(*eventlog.UserCreated)
 			return asked && created && create.New.Name == was.Name &&

@@ -22,8 +22,14 @@ func packages() []entry {
 		{
 			// node/api: refusals are errors of its catalogue, so that there is one
 			// list of codes. node/record: the words for statuses.
-			path: "node/command", imports: "projection eventlog node/api node/record", pure: true,
+			path: "node/command", imports: "projection eventlog node/api node/record node/command/cron", pure: true,
 			sentence: "what may follow: Decide, validation, policies",
+		},
+		{
+			// A package of its own since it is the one place that knows the cron
+			// library. eventlog: its durations, for @every.
+			path: "node/command/cron", imports: "eventlog", pure: true,
+			sentence: "schedule expressions: reading them, and their occurrences",
 		},
 		{
 			// A package of its own since service shows records to callers and
@@ -67,8 +73,11 @@ func packages() []entry {
 
 		{path: "testing/arch", sentence: "architecture as a test"},
 		{path: "testing/conformance", imports: everything, sentence: "the suites that every implementation of an interface must pass"},
-		// The judge imports nothing, so that it shares no misunderstanding.
-		{path: "testing/check", sentence: "the judge"},
+		// The judge imports nothing of the product, so that it shares no
+		// misunderstanding.
+		{path: "testing/check", imports: "testing/check/crontab", sentence: "the judge"},
+		{path: "testing/check/crontab", sentence: "the judge's own evaluator of schedule expressions"},
+		{path: "testing/reference", imports: everything, sentence: "the README's reference, held to the code"},
 		{path: "testing/sim", imports: everything, sentence: "simulated time"},
 		{path: "testing/cluster", imports: everything, sentence: "real processes"},
 		{path: "testing/chaos", imports: everything, sentence: "faults"},

@@ -10,8 +10,8 @@ import (
 
 // event writes an event of item sci_1 as it stands in the stream.
 func event(kind string, revision, prev int, at, data string) string {
-	return fmt.Sprintf(`{"id":"c.%d.%d.%s","source":"/belfry/local","type":"belfry.item.%s","subject":"sci_1","time":"2026-01-01T00:00:%sZ","entity":"item","revision":%d,"prev":%d,"partition":1,"data":%s}`,
-		revision, prev, at, kind, at, revision, prev, data)
+	return fmt.Sprintf(`{"id":"c.%d.%d.%s","source":"/belfry/local","type":"belfry.item.%s","subject":"sci_1","time":"2026-01-01T00:00:%sZ","entity":"item","revision":%d,"prev":%d,"partition":%d,"data":%s}`,
+		revision, prev, at, kind, at, revision, prev, check.Partition("sci_1"), data)
 }
 
 func log(events ...string) []check.Commit {
@@ -44,6 +44,7 @@ func TestTheJudge(t *testing.T) {
 		"a gap":                  {[]check.Commit{log(created)[0], {Seq: 3, Subject: "belfry.events.local", Body: []byte("[" + swap(claimed, `"prev":1`, `"prev":1`) + "]")}}, "L3"},
 		"a wrong prev":           {log(created, swap(claimed, `"prev":1`, `"prev":0`)), "L6"},
 		"a wrong revision":       {log(created, swap(claimed, `"revision":2`, `"revision":3`)), "L6"},
+		"a wrong partition":      {log(swap(created, `"partition":48`, `"partition":47`)), "L7"},
 		"a foreign lane":         {log(created, swap(claimed, "/belfry/local", "/belfry/other")), "L7"},
 		"two open claims":        {log(created, claimed, event("claimed", 3, 2, "11", two)), "C1"},
 		"an early claim":         {log(created, event("claimed", 2, 1, "09", one)), "C3"},

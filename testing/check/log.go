@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 )
@@ -36,36 +37,22 @@ type Event struct {
 type Verdict struct {
 	Commits, Events int
 	Items           map[string]*Item
+	Triggers        map[string]*Trigger
+	Runs            map[string]*Run // of triggers and calls
 	Openings        int
+	// Last is the time of the last event.
+	Last time.Time
 	// Violations are sentences, the first ones found first.
 	Violations []string
 
 	entities map[string]last // entity/id → its last event
 	ids      map[string]bool // of events
+	touched  []*Trigger      // in this commit
+	days     map[string][]time.Time
 }
 
 type last struct {
 	revision, seq, prev uint64
-}
-
-// Item is an item's life.
-type Item struct {
-	ID        string
-	Due       time.Time
-	Status    string
-	Claims    []Claim
-	Ends      int // terminal events
-	Canceled  time.Time
-	LastEvent string
-	open      bool
-}
-
-// Claim is an attempt.
-type Claim struct {
-	Run, Executor, Incarnation string
-	Attempt                    int
-	At                         time.Time
-	Seq                        uint64
 }
 
 func (v *Verdict) violation(format string, args ...any) {
@@ -74,7 +61,10 @@ func (v *Verdict) violation(format string, args ...any) {
 
 // Log judges a whole stream, given in order.
 func Log(commits []Commit) *Verdict {
-	v := &Verdict{Items: map[string]*Item{}, entities: map[string]last{}, ids: map[string]bool{}}
+	v := &Verdict{
+		Items: map[string]*Item{}, Triggers: map[string]*Trigger{}, Runs: map[string]*Run{},
+		entities: map[string]last{}, ids: map[string]bool{}, days: map[string][]time.Time{},
+	}
 	next := uint64(1)
 	for _, c := range commits {
 		if c.Seq != next {
@@ -82,6 +72,9 @@ func Log(commits []Commit) *Verdict {
 		}
 		next = c.Seq + 1
 		v.commit(c)
+	}
+	for _, t := range v.Triggers {
+		v.settle(t, t.decided) // later ones may be decided in a commit to come
 	}
 	return v
 }
@@ -108,13 +101,25 @@ func (v *Verdict) commit(c Commit) {
 			v.violation("L7: event %s of %s stands in lane %s", e.ID, e.Source, c.Subject)
 		}
 		v.chain(e)
+		v.place(e)
 		switch e.Entity {
 		case "item":
 			v.item(e)
+		case "trigger":
+			v.trigger(e)
+		case "run":
+			v.run(e)
 		case "node":
 			v.Openings++
 		}
+		if e.Time.After(v.Last) {
+			v.Last = e.Time
+		}
 	}
+	for _, t := range v.touched {
+		v.committed(t, c.Seq)
+	}
+	v.touched = nil
 }
 
 // chain judges L6: prev and revision lead from event to event.
@@ -134,6 +139,38 @@ func (v *Verdict) chain(e *Event) {
 	v.entities[key] = last{e.Revision, e.Seq, e.Prev}
 }
 
+// partitions is the contract's number of them.
+const partitions = 64
+
+// Partition is where a trigger, an item or a run lives: FNV-1a over what follows
+// the prefix of its id, its halves folded, by the number of partitions.
+func Partition(id string) int {
+	_, suffix, found := strings.Cut(id, "_")
+	if !found {
+		suffix = id
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(suffix)) // a hash never refuses
+	sum := h.Sum64()
+	return int((sum ^ sum>>32) % partitions)
+}
+
+// place judges L7: an event says the partition of its entity.
+func (v *Verdict) place(e *Event) {
+	want := 0 // of definitions, whose names are unique
+	switch e.Entity {
+	case "item", "trigger", "run":
+		want = Partition(e.Subject)
+	case "node", "partitions":
+		want = -1
+	}
+	if e.Partition != want {
+		v.violation("L7: %s of %s at %d names partition %d, it lives in %d", e.Type, e.Subject, e.Seq, e.Partition, want)
+	}
+}
+
+func (e *Event) verb() string { return strings.TrimPrefix(e.Type, "belfry."+e.Entity+".") }
+
 func (e *Event) text(field string) string {
 	s, _ := e.Data[field].(string)
 	return s
@@ -142,6 +179,29 @@ func (e *Event) text(field string) string {
 func (e *Event) number(field string) int {
 	n, _ := e.Data[field].(float64)
 	return int(n)
+}
+
+func (e *Event) flag(field string) bool {
+	b, _ := e.Data[field].(bool)
+	return b
+}
+
+func (e *Event) has(field string) bool {
+	_, found := e.Data[field]
+	return found
+}
+
+// length is a duration in Go's words.
+func (e *Event) length(field string) time.Duration {
+	d, _ := time.ParseDuration(e.text(field))
+	return d
+}
+
+// id is the id of a reference.
+func (e *Event) id(field string) string {
+	ref, _ := e.Data[field].(map[string]any)
+	s, _ := ref["id"].(string)
+	return s
 }
 
 func (e *Event) moment(field string) time.Time {

@@ -44,6 +44,30 @@ func hostile() []string {
 	return []string{"", strings.Repeat("x", 10_000), `tab\there`, `\u0000`, `new\nline`, `\u007f`}
 }
 
+// bad is a request and the code of its refusal.
+type bad struct{ subject, body, code string }
+
+// refuse sends requests that get their codes, each with a sentence, and store
+// nothing.
+func refuse(t *testing.T, nc *nats.Conn, cases []bad) {
+	t.Helper()
+	before := cluster.LastSeq(t, nc)
+	for _, b := range cases {
+		code, message, _ := ask(t, nc, b.subject, b.body)
+		if code != b.code {
+			t.Errorf("%s %.120s: %q (%s), not %s", b.subject, b.body, code, message, b.code)
+		}
+		if len(message) < 10 || len(message) > 1000 || strings.Contains(message, "\n") {
+			t.Errorf("%s %.120s: the message %q is not a sentence", b.subject, b.body, message)
+		}
+		if after := cluster.LastSeq(t, nc); after != before {
+			t.Errorf("%s %.120s: the stream moved from %d to %d", b.subject, b.body, before, after)
+			before = after
+		}
+	}
+	t.Logf("%d bad requests", len(cases))
+}
+
 // Bad input gets its code and a sentence, stores nothing and breaks nothing.
 func TestBadInput(t *testing.T) {
 	p := cluster.New(t)
@@ -66,7 +90,6 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	type bad struct{ subject, body, code string }
 	cases := []bad{
 		// Callers.
 		{"nobody.item.list", `{}`, "unknown_user"}, {"nobody.item.create", newItem(``), "unknown_user"},
@@ -196,27 +219,13 @@ func TestBadInput(t *testing.T) {
 			}
 		}
 	}
-	before := cluster.LastSeq(t, nc)
-	for _, b := range cases {
-		code, message, _ := ask(t, nc, b.subject, b.body)
-		if code != b.code {
-			t.Errorf("%s %.120s: %q (%s), not %s", b.subject, b.body, code, message, b.code)
-		}
-		if len(message) < 10 || len(message) > 1000 || strings.Contains(message, "\n") {
-			t.Errorf("%s %.120s: the message %q is not a sentence", b.subject, b.body, message)
-		}
-		if after := cluster.LastSeq(t, nc); after != before {
-			t.Errorf("%s %.120s: the stream moved from %d to %d", b.subject, b.body, before, after)
-			before = after
-		}
-	}
+	refuse(t, nc, cases)
 	if code, message, field := ask(t, nc, "admin.function.create", `{"name":"g","code":"def execute(current_user, **kwargs):\n    return 1 +\n"}`); code != "invalid_code" || field != "code" || !strings.Contains(message, "line 2") {
 		t.Errorf("code that does not compile: %s %s %s", code, field, message)
 	}
 	if code, _, field := ask(t, nc, "admin.item.create", newItem(`,"retry":{"backoff":5}`)); code != "invalid" || field != "retry.backoff" {
 		t.Errorf("the field at fault is named %q", field)
 	}
-	t.Logf("%d bad requests", len(cases))
 
 	// It serves as before.
 	if code, message, _ := ask(t, nc, "admin.item.create", newItem(`,"id":"sci_00000000000000001"`)); code != "" {
