@@ -68,7 +68,7 @@ func (n *Node) Start(ctx context.Context) error {
 	n.later(func() { _ = dir.close() }) // the lock goes with the process
 
 	// 2. Without Python nothing could run: find it before anything else.
-	runtime, err := python.New(python.Config{Python: n.cfg.Python, Logger: n.cfg.Logger})
+	runtime, err := python.New(python.Config{Python: n.cfg.Python, Dir: n.dir.join("python"), Logger: n.cfg.Logger})
 	if err != nil {
 		return err
 	}
