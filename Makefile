@@ -37,7 +37,7 @@ kill9: ## 5,000 items and 10,000 races, kill -9 amidst them, judged from the str
 	KILL9_ITEMS=5000 KILL9_SECONDS=20 RACES=10000 $(GO) test -count=1 -run 'TestKill9|TestCancelRaces' -v -timeout 20m ./testing/cluster
 
 triggers: ## 50 triggers a second and kill -9, pauses that race, 10,000 at one moment: judged from the stream
-	TRIGGERS=50 TRIGGER_SECONDS=120 TRIGGER_KILLS=3 PAUSE_SECONDS=120 MINUTE_TRIGGERS=10000 $(GO) test -count=1 -run 'TestTriggersKill9|TestPauseRaces|TestMinute' -v -timeout 30m ./testing/cluster
+	TRIGGERS=50 TRIGGER_SECONDS=120 TRIGGER_KILLS=3 PAUSE_SECONDS=120 CHANGE_SECONDS=60 MINUTE_TRIGGERS=10000 $(GO) test -count=1 -run 'TestTriggersKill9|TestPauseRaces|TestScheduleChanges|TestMinute' -v -timeout 30m ./testing/cluster
 
 $(GOLANGCI_LINT):
 	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

@@ -321,3 +321,26 @@ func TestTriggersSurviveRestarts(t *testing.T) {
 }
 
 func text(s string) *string { return &s }
+
+// A run that goes on while the node restarts is an overlap after it, too.
+func TestOverlapAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		st.snapshot = t.TempDir() + "/snapshot"
+		st.boot()
+		defer func() { st.Stop() }()
+		e := st.executor("local", "i1", 2, succeed(time.Minute))
+		defer e.kill()
+		st.function("slow", "code")
+		st.do(st.trigger("0000000000000001", "* * * * * *", "slow"))
+		time.Sleep(1500 * time.Millisecond)
+		st.Stop() // which writes a snapshot
+		st.boot()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if l := st.life(tick); len(l.fired) != 1 || len(l.skipped) != 10 {
+			t.Errorf("%d fired, %d skipped while the first run went on", len(l.fired), len(l.skipped))
+		}
+		st.judge()
+	})
+}

@@ -3,6 +3,7 @@ package check_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -141,13 +142,14 @@ func caughtUp(count, skipped int) *book {
 		runs(2, 60, 60.501, 60.6)
 }
 
-// The judge of triggers objects to each planted fault, and to nothing in a
-// sound log. The log is judged up to its last event.
-func TestTheJudgeOfTriggers(t *testing.T) {
-	for name, c := range map[string]struct {
-		book    *book
-		objects string
-	}{
+// verdict is a book and what the judge must say of it, "" if nothing.
+type verdict struct {
+	book    *book
+	objects string
+}
+
+func soundBooks() map[string]verdict {
+	return map[string]verdict{
 		"a sound log": {once(), ""},
 		"an overlap": {trigger().fire(0, 1, 1.001).write("run.claimed", run(0), 1.002, attempt(0, 1, 1)).
 			write("trigger.skipped", sts, 2.001, skip(2, 2, 1, "overlap", 3)), ""},
@@ -175,7 +177,11 @@ func TestTheJudgeOfTriggers(t *testing.T) {
 			write("node.opened", "local", 9, with()), ""},
 		"jitter": {trigger("jitter", "500ms").fire(0, 1, 1.001, "due", at(1.4)).runs(0, 1, 1.401, 1.5), ""},
 		"a call": {newBook().write("run.created", run(0), 1, with("run", run(0), "scheduled_for", at(1))).runs(0, 1, 1.1, 1.2), ""},
+	}
+}
 
+func faultyBooks() map[string]verdict {
+	return map[string]verdict{
 		"an occurrence without outcome":     {once().fire(2, 4, 4.001), "C2: trigger sts_1 has no outcome of 2026-01-01T12:00:03Z"},
 		"none before a pause":               {once().write("trigger.paused", sts, 3.5, with()), "C2: trigger sts_1 has no outcome"},
 		"none before a deletion":            {once().write("trigger.deleted", sts, 3.5, with()), "C2: trigger sts_1 has no outcome"},
@@ -218,7 +224,15 @@ func TestTheJudgeOfTriggers(t *testing.T) {
 			write("run.claimed", run(0), 1.7, attempt(0, 1, 2)), "C3"},
 		"a run that ends twice": {once().write("run.failed", run(1), 2.5, attempt(1, 2, 1)), "R4"},
 		"paused twice":          {once().write("trigger.paused", sts, 2.4, with()).write("trigger.paused", sts, 2.5, with()), "R1"},
-	} {
+	}
+}
+
+// The judge of triggers objects to each planted fault, and to nothing in a
+// sound log. The log is judged up to its last event.
+func TestTheJudgeOfTriggers(t *testing.T) {
+	cases := soundBooks()
+	maps.Copy(cases, faultyBooks())
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			v := check.Log(c.book.log())
 			v.AllDecided(time.Time{})

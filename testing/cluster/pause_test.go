@@ -36,12 +36,12 @@ type racers struct {
 // race lets one trigger after the other race until the end: it is paused around
 // each second, every fourth time deleted.
 func (r *racers) race(t *testing.T, c *client.Client, number int) {
-	const spread, step, deleteEach = 200 * time.Microsecond, 100 * time.Microsecond, 4
+	const spread, firstStep, leastStep, deleteEach = 200 * time.Microsecond, 800 * time.Microsecond, 100 * time.Microsecond, 4
 	trigger := api.Trigger{}
 	for n := 0; time.Now().Before(r.end); n++ {
 		var err error
 		if trigger.ID == "" {
-			in := everySecond(fmt.Sprint("racer ", number), r.journal)
+			in := everySecond(fmt.Sprint("racer ", number), r.journal, 0)
 			if trigger, err = c.CreateTrigger(t.Context(), in); err != nil {
 				t.Error(err)
 				return
@@ -66,6 +66,7 @@ func (r *racers) race(t *testing.T, c *client.Client, number int) {
 		answered := time.Now()
 		// A pause that came before the claim is sent later the next time, one
 		// that came after it earlier: half of them win on any machine.
+		step := max(leastStep, firstStep/time.Duration(n+1))
 		if last := trigger.LastRun; last != nil && last.ScheduledFor == eventlog.TimeOf(second) && last.Status != api.Canceled {
 			r.lost.Add(1)
 			r.offset.Add(-int64(step))

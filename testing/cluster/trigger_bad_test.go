@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func prepare(t *testing.T, c *client.Client) (r records) {
 
 func badTriggers(r records) []bad {
 	id := `{"id":"` + r.active + `"`
-	cases := []bad{
+	return []bad{
 		{"nobody.trigger.list", `{}`, "unknown_user"}, {"nobody.trigger.create", newTrigger(``), "unknown_user"},
 		{"ann.trigger.create", newTrigger(`,"running_user":"admin"`), "forbidden"},
 		{"ann.trigger.update", id + `,"name":"mine"}`, "forbidden"}, {"ann.trigger.delete", id + `}`, "forbidden"},
@@ -132,10 +133,13 @@ func badTriggers(r records) []bad {
 		{"admin.trigger.preview", id + `,"count":1.5}`, "invalid"}, {"admin.trigger.preview", id + `,"from":"noon"}`, "invalid_time"},
 		{"admin.trigger.preview", `{"id":"sts_0000000000000000"}`, "not_found"}, {"admin.trigger.preview", `{"cron_schedule":"x"}`, "invalid_cron"},
 	}
+}
+
+func badNames(r records) (cases []bad) {
 	for _, name := range hostile() {
 		cases = append(cases,
 			bad{"admin.trigger.create", `{"name":"` + name + `","cron_schedule":"* * * * *","function":"f"}`, "invalid"},
-			bad{"admin.trigger.update", id + `,"name":"` + name + `"}`, "invalid"},
+			bad{"admin.trigger.update", `{"id":"` + r.active + `","name":"` + name + `"}`, "invalid"},
 			bad{"admin.automation.create", `{"name":"` + name + `","steps":[{"name":"one","function":"f"}]}`, "invalid"})
 	}
 	return cases
@@ -205,7 +209,7 @@ func TestTriggerBadInput(t *testing.T) {
 	nc := p.Conn()
 	r := prepare(t, p.Client(api.Admin))
 	before := cluster.LastSeq(t, nc)
-	refuse(t, nc, append(badTriggers(r), badCalls(r)...))
+	refuse(t, nc, slices.Concat(badTriggers(r), badNames(r), badCalls(r)))
 
 	for schedule, names := range badSchedules() {
 		quoted, err := json.Marshal(schedule)

@@ -14,7 +14,7 @@ import (
 )
 
 // runJournalCode writes one line outside of Belfry for each execution: the run,
-// the attempt, the time of its first line.
+// the attempt, the time of its first line. Then it may take a while.
 const runJournalCode = `import os, time
 import valstorm
 
@@ -24,13 +24,14 @@ def execute(current_user, **kwargs):
     fd = os.open(kwargs["journal"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(fd, line.encode())
     os.close(fd)
+    time.sleep(kwargs.get("seconds", 0))
     return {"status": "success"}
 `
 
 // everySecond is a trigger that fires each second and whose runs write into a
-// journal.
-func everySecond(name, journal string) api.TriggerInput {
-	data, err := json.Marshal(map[string]string{"journal": journal})
+// journal and take so long.
+func everySecond(name, journal string, seconds float64) api.TriggerInput {
+	data, err := json.Marshal(map[string]any{"journal": journal, "seconds": seconds})
 	if err != nil {
 		panic(err)
 	}
@@ -67,14 +68,15 @@ func TestTriggersKill9(t *testing.T) {
 	over := time.Duration(fromEnv(t, "TRIGGER_SECONDS", 8)) * time.Second
 	kills := fromEnv(t, "TRIGGER_KILLS", 1)
 	const missed = 2200 * time.Millisecond
-	p := cluster.New(t)
+	p := cluster.New(t, "--slots", fmt.Sprint(8+n/3))
 	p.Start()
 	c := p.Client(api.Admin)
 	create(t, c, "journal", runJournalCode)
 	journal := filepath.Join(t.TempDir(), "journal")
+	takes := []float64{1.3, 0.3, 0, 0, 0} // overlaps; is killed; neither
 	var ids []string
 	for k := range n {
-		x, err := c.CreateTrigger(t.Context(), everySecond(fmt.Sprint("each second ", k), journal))
+		x, err := c.CreateTrigger(t.Context(), everySecond(fmt.Sprint("each second ", k), journal, takes[k%len(takes)]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,8 +84,11 @@ func TestTriggersKill9(t *testing.T) {
 	}
 	begin := time.Now()
 	for k := range kills {
-		// Just after a full second: decisions, claims and runs are under way.
-		at := begin.Add(over * time.Duration(k+1) / time.Duration(kills+1)).Truncate(time.Second).Add(time.Duration(k*7+2) * time.Millisecond)
+		// Amidst the longer runs, or just as occurrences are decided.
+		at := begin.Add(over * time.Duration(k+1) / time.Duration(kills+1)).Truncate(time.Second).Add(150 * time.Millisecond)
+		if k%2 == 1 {
+			at = at.Add(-148 * time.Millisecond)
+		}
 		time.Sleep(time.Until(at)) // real processes, real time
 		p.Kill()
 		if k%2 == 0 { // seconds are missed
@@ -100,6 +105,13 @@ func TestTriggersKill9(t *testing.T) {
 	}
 	cluster.WaitRuns(t, p, 0, time.Minute)
 	v := judged(t, p, journal)
+	again := 0
+	for _, r := range v.Runs {
+		again += max(0, len(r.Claims)-1)
+	}
+	if counts := cluster.Outcomes(v); again == 0 || counts["overlap"] == 0 || counts["missed"] == 0 {
+		t.Errorf("inconclusive: %d attempts were repeated, outcomes %v", again, counts)
+	}
 	if len(v.Triggers) != n || v.Openings != kills+1 {
 		t.Fatalf("%d of %d triggers, %d openings", len(v.Triggers), n, v.Openings)
 	}
