@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"syscall"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
