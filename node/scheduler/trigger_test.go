@@ -238,6 +238,14 @@ func TestPauseAndDeleteEndWhatWaits(t *testing.T) {
 			if len(l.fired) != 1 || l.claims[l.fired[0].Run] != 0 || l.ended[l.fired[0].Run] != eventlog.TypeRunCanceled {
 				t.Errorf("%s: %d fired, %d claims, %s", id, len(l.fired), l.claims[l.fired[0].Run], l.ended[l.fired[0].Run])
 			}
+			// What made the run can be read back, though it ended in another commit.
+			if _, refused := st.Read(t.Context(), func(s *projection.State) {
+				if _, pending := projection.IsPending(s.Item(l.fired[0].Run).Fired); pending {
+					t.Errorf("%s: the sequence of what fired is not known", id)
+				}
+			}); refused != nil {
+				t.Fatal(refused)
+			}
 		}
 		st.judge()
 	})
