@@ -125,5 +125,5 @@ func patience(wait string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(d)
+	return min(max(time.Duration(d), 0), WaitMax) // Belfry refuses what is out of range
 }
