@@ -187,13 +187,11 @@ func copies[T any](refs []*T, copyOf func(*T) T) []T {
 	return list
 }
 
-// OpenClaims calls f with every item whose attempt is open.
-func (s *State) OpenClaims(f func(*Item)) {
-	for _, p := range s.parts {
-		for _, i := range p.items {
-			if i.Live != nil && i.Live.Run != nil && i.Live.Run.Open {
-				f(i)
-			}
+// OpenClaims calls f with every item of a partition whose attempt is open.
+func (s *State) OpenClaims(partition int, f func(*Item)) {
+	for _, i := range s.parts[partition].items {
+		if i.Live != nil && i.Live.Run != nil && i.Live.Run.Open {
+			f(i)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // SnapshotVersion is of the form of snapshots. Another version's is thrown
 // away, and the log folded from its beginning: a snapshot is derived state.
-const SnapshotVersion = 2
+const SnapshotVersion = 3
 
 // snapshot is one partition in canonical CBOR: equal states have equal bytes,
 // so that a hash of them compares projections.
@@ -108,7 +108,7 @@ func (s *State) EncodeCluster() ([]byte, error) { return encoding().Marshal(s.cl
 
 // LoadCluster is the inverse of EncodeCluster.
 func (s *State) LoadCluster(encoded []byte) error {
-	s.cluster.Nodes, s.cluster.Lanes = nil, nil
+	s.cluster.Nodes, s.cluster.Lanes, s.cluster.Moves = nil, nil, nil
 	if err := decoding().Unmarshal(encoded, &s.cluster); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
@@ -120,7 +120,7 @@ func (s *State) Reindex() {
 	for _, p := range s.parts {
 		for _, t := range p.triggers {
 			s.triggers.items = append(s.triggers.items, t)
-			if t.Next != 0 {
+			if t.Next != 0 && s.attends(p.ID) {
 				s.schedules.add(t)
 			}
 		}
@@ -150,7 +150,7 @@ func (s *State) reindex(p *Partition, i *Item) {
 		t.open[i.ID] = struct{}{}
 	}
 	s.refer(i)
-	if i.Status == Queued {
+	if i.Status == Queued && s.attends(p.ID) {
 		s.due.add(i)
 	}
 }

@@ -6,8 +6,9 @@ import (
 
 // State is everything that was folded.
 type State struct {
-	parts   [eventlog.Partitions]*Partition
-	cluster Cluster
+	parts    [eventlog.Partitions]*Partition
+	cluster  Cluster
+	attended string // see Attend
 
 	due       dueIndex[*Item]
 	schedules dueIndex[*Trigger]
@@ -53,7 +54,7 @@ func NewState() *State {
 	s.newest.key = func(i *Item) eventlog.Time { return i.Created }
 	s.runs.key = (*Item).RunSince
 	s.triggers.key = func(t *Trigger) eventlog.Time { return t.Created }
-	s.cluster.Nodes, s.cluster.Lanes = map[string]Node{}, map[string]uint64{}
+	s.cluster.Nodes, s.cluster.Lanes, s.cluster.Moves = map[string]Node{}, map[string]uint64{}, map[string]Move{}
 	for p := range s.parts {
 		s.parts[p] = newPartition(p)
 	}
@@ -72,21 +73,26 @@ func newPartition(id int) *Partition {
 	}
 }
 
-// Fold evolves by one stored commit, skipping what a snapshot already holds.
-func (s *State) Fold(m eventlog.Message) error {
-	events, err := eventlog.Decode(m.Body)
+// Fold evolves by one stored commit, skipping what a snapshot already holds. It
+// returns the commit's events, and the first of Audit's objections to one that
+// was not skipped.
+func (s *State) Fold(m eventlog.Message) (events []eventlog.Event, objection, err error) {
+	events, err = eventlog.Decode(m.Body)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	at := At{Seq: m.Seq, Lane: m.Lane}
 	for n := range events {
 		e := &events[n]
 		if m.Seq > s.foldedTo(e.Partition) {
+			if objection == nil {
+				objection = s.Audit(e, at)
+			}
 			s.Evolve(e, at)
 		}
 	}
 	s.Advance(m.Seq, m.Lane)
-	return nil
+	return events, objection, nil
 }
 
 func (s *State) foldedTo(partition int) uint64 {
@@ -188,7 +194,7 @@ func (s *State) index(p *Partition, i *Item) {
 		t.open[i.ID] = struct{}{}
 	}
 	s.refer(i)
-	if i.Status == Queued {
+	if i.Status == Queued && s.attends(p.ID) {
 		s.due.put(i)
 	} else {
 		s.due.remove(i)
@@ -238,6 +244,7 @@ func (s *State) Settle(events []eventlog.Event, pending, seq uint64) {
 	for n := range events {
 		e := &events[n]
 		if e.Partition < 0 {
+			s.cluster.settle(pending, seq)
 			continue
 		}
 		p := s.parts[e.Partition]
@@ -305,7 +312,7 @@ func (s *State) SeqOf(e *eventlog.Event) uint64 {
 	case eventlog.EntityNode:
 		return s.cluster.Nodes[e.Subject].Seq
 	case eventlog.EntityPartitions:
-		return s.cluster.Moves.Seq
+		return s.cluster.Moves[e.Subject].Seq
 	}
 	return 0
 }

@@ -158,7 +158,7 @@ func (s *State) evolveTrigger(p *Partition, e *eventlog.Event, seq uint64) {
 	if !known {
 		s.triggers.insert(t)
 	}
-	if t.Next != 0 {
+	if t.Next != 0 && s.attends(p.ID) {
 		s.schedules.put(t)
 	} else {
 		s.schedules.remove(t)

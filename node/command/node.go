@@ -24,6 +24,12 @@ func Genesis(by By, node, stream string) []eventlog.Event {
 	}
 }
 
+// Move gives partitions of a node to another. It belongs into the lane of the
+// node that gives; before is that lane's last move.
+func Move(by By, from, to string, before projection.Move, partitions []int) eventlog.Event {
+	return by.event(from, before.Revision+1, &eventlog.PartitionsMoved{From: from, To: to, Partitions: partitions})
+}
+
 // Opening is the first event of a process in its node's lane.
 func Opening(by By, node string, before projection.Node, opened eventlog.NodeOpened) eventlog.Event {
 	return by.event(node, before.Revision+1, &opened)
