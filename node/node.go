@@ -229,7 +229,7 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 	var err error
 	n.scheduler, err = scheduler.New(scheduler.Config{
 		Node: Name, Process: ulid.Make().String(), Version: n.cfg.Version,
-		Log: n.log, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
+		Log: n.log, Alone: true, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
 		SnapshotFile: n.dir.join("snapshot"), Logger: n.cfg.Logger,
 	})
 	if err != nil {

@@ -39,24 +39,48 @@ func newAttempt(i *projection.Item) *attempt {
 	}
 }
 
-// takeUpAttempts finds the claims that an earlier process left open.
-func (s *Scheduler) takeUpAttempts() {
-	s.state.OpenClaims(func(i *projection.Item) {
+// takeUp finds the claims that were left open in a partition of ours.
+func (s *Scheduler) takeUp(partition int) {
+	if !s.owns(partition) {
+		return
+	}
+	s.state.OpenClaims(partition, func(i *projection.Item) {
 		a := newAttempt(i)
 		a.claimSeq = i.Live.Run.ClaimSeq
 		s.attempts[a.run] = a
 	})
 }
 
-// claimStored sends an attempt whose claim is in the log.
-func (s *Scheduler) claimStored(a *attempt, seq uint64) {
-	a.claimSeq = seq
+// claimStored sends an attempt whose claim is in the log, and everything before
+// it in the state.
+func (s *Scheduler) claimStored(a *attempt) {
 	e := s.execs[a.executor]
-	if a.ended || e == nil || e.incarnation != a.incarnation {
-		return // interrupted meanwhile
+	if a.ended || s.attempts[a.run] != a || e == nil || e.incarnation != a.incarnation {
+		return // interrupted meanwhile, or another node's now
 	}
 	e.marks[a.partition] = append(e.marks[a.partition], a)
+	if !a.resolve(s) {
+		s.end(a, command.EndedHandedBack, command.Reported{})
+		return
+	}
 	s.send(e, a, false)
+}
+
+// resolve finds the function and the user of an attempt whose claim was decided
+// by who does not decide for definitions. False if one of them is gone, or may
+// have changed since the claim.
+func (a *attempt) resolve(s *Scheduler) bool {
+	if a.function != nil && a.user != nil {
+		return true
+	}
+	i := s.state.Item(a.item)
+	f := s.state.FunctionByRef(i.Target, true)
+	u := s.state.UserByRef(i.Live.Runner(), true)
+	if f == nil || u == nil || after(f.Seq, a.claimSeq) || after(u.Seq, a.claimSeq) {
+		return false
+	}
+	a.function, a.user = f, u
+	return true
 }
 
 // send gives an attempt to its executor, with the code if that may be missing
@@ -74,7 +98,7 @@ func (s *Scheduler) send(e *executor, a *attempt, withCode bool) {
 	}
 	f := a.function
 	run := wire.Run{
-		Stream: s.cfg.Stream, Incarnation: a.incarnation, Partition: a.partition, Epoch: s.epoch,
+		Stream: s.cfg.Stream, Incarnation: a.incarnation, Partition: a.partition, Epoch: s.epochOf(a.partition),
 		ClaimSeq: a.claimSeq, OldestOpen: e.oldestOpen(a),
 		Run: a.run, Attempt: a.n, Source: wire.Source(record.SourceOf(i)),
 		ScheduledFor: i.RunDateTime.Std(),
@@ -106,15 +130,9 @@ func (s *Scheduler) send(e *executor, a *attempt, withCode bool) {
 // code may have changed since the claim, the attempt is closed instead, as
 // never begun, and the next one takes the newest.
 func (s *Scheduler) resend(e *executor, a *attempt) {
-	if a.function == nil {
-		i := s.state.Item(a.item)
-		f := s.state.FunctionByRef(i.Target, true)
-		u := s.state.UserByRef(i.Live.Runner(), true)
-		if f == nil || u == nil || after(f.Seq, a.claimSeq) || after(u.Seq, a.claimSeq) {
-			s.end(a, command.EndedHandedBack, command.Reported{})
-			return
-		}
-		a.function, a.user = f, u
+	if !a.resolve(s) {
+		s.end(a, command.EndedHandedBack, command.Reported{})
+		return
 	}
 	s.log.Info("an attempt was not received; sending it again", "run", a.run, "attempt", a.n, "executor", e.name)
 	s.send(e, a, true)

@@ -42,8 +42,8 @@ func (s *Scheduler) CancelRun(ctx context.Context, by command.By, run, reason st
 		case <-s.stopped:
 			return unknown()
 		}
-		if err := o.horizon.Wait(ctx, s.stopped); err != nil {
-			return unknown()
+		if refused := fateOf(o.horizon.Wait(ctx, s.stopped)); refused != nil {
+			return refused
 		}
 		if o.refused != nil || o.over == nil {
 			return o.refused
@@ -86,7 +86,7 @@ func (o *cancelOrder) handle(s *Scheduler) {
 func (s *Scheduler) sendCancel(a *attempt) {
 	body, err := json.Marshal(wire.Cancel{
 		Stream: s.cfg.Stream, Incarnation: a.incarnation, Partition: a.partition,
-		Epoch: s.epoch, Run: a.run, Attempt: a.n,
+		Epoch: s.epochOf(a.partition), Run: a.run, Attempt: a.n,
 	})
 	if err == nil {
 		err = s.cfg.Bus.Publish(wire.ExecSubject(a.executor, wire.VerbCancel), body)

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/projection"
@@ -10,11 +9,10 @@ import (
 
 // commit is decided work on its way into the log.
 type commit struct {
-	n      uint64        // of this process, from 1
-	id     string        // Nats-Msg-Id
-	size   int           // bytes, at most
-	orders int           // requests of callers in it
-	took   time.Duration // to store it; set before done is closed
+	n      uint64 // of this process, from 1
+	id     string // Nats-Msg-Id
+	size   int    // bytes, at most
+	orders int    // requests of callers in it
 
 	events  []eventlog.Event
 	encoded []eventlog.Encoded
@@ -24,8 +22,8 @@ type commit struct {
 	runs   []*attempt // to be sent once stored
 	closed []*attempt // ended by an event of this commit
 	stored []storedReport
-	seq    uint64        // set before done is closed
-	done   chan struct{} // closed when stored
+	seq    uint64        // set before done is closed; 0 then: it was displaced
+	done   chan struct{} // closed when stored, or known never to be
 }
 
 // link is an event's prev: a sequence, or that of a commit not stored when the
@@ -73,6 +71,7 @@ func (c *commit) body() []byte {
 type Horizon struct{ open []*commit }
 
 // Wait returns when everything is stored, or why it will not be known in time.
+// It is errDisplaced if nothing of it is stored and never will be.
 func (h Horizon) Wait(ctx context.Context, stopped <-chan struct{}) error {
 	if len(h.open) == 0 {
 		return nil
@@ -80,22 +79,34 @@ func (h Horizon) Wait(ctx context.Context, stopped <-chan struct{}) error {
 	last := h.open[len(h.open)-1]
 	select {
 	case <-last.done:
-		return nil
+		return h.fate()
 	default:
 	}
 	select {
 	case <-last.done:
-		return nil
+		return h.fate()
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-stopped:
 	}
 	select {
 	case <-last.done: // it was stored in the last moment
-		return nil
+		return h.fate()
 	default:
 		return ErrStopped
 	}
+}
+
+// fate is what became of commits that are done: they are stored in order, so
+// those that were displaced are the last ones.
+func (h Horizon) fate() error {
+	switch {
+	case h.open[len(h.open)-1].seq != 0:
+		return nil
+	case h.open[0].seq == 0:
+		return errDisplaced
+	}
+	return errDisplacedPartly
 }
 
 // Seq puts a sequence in the place of a pending one. Call it after Wait.

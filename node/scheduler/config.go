@@ -28,6 +28,9 @@ type Config struct {
 	Version string
 	// Log is the event stream.
 	Log eventlog.Log
+	// Alone says that no other node writes to the stream: it need not be
+	// followed, and a message that is not ours is damage.
+	Alone bool
 	// Stream is the incarnation that the stream must have; its genesis is
 	// written under this name if the stream is empty and LowWater is 0.
 	Stream string
@@ -83,6 +86,9 @@ const (
 	// inboxLength is how many commands may wait for the loop: some
 	// milliseconds of work. Whoever finds it full waits outside.
 	inboxLength = 4096
+	// ackedLength is how many messages the committer and a refold can have on
+	// their way to the loop, so that neither outlives it.
+	ackedLength = 4
 	// turnMax is how many messages one turn of the loop takes before it looks
 	// at timers and seals: it bounds what one turn delays.
 	turnMax = 512
@@ -97,6 +103,10 @@ const (
 	housekeeping = time.Second
 	// appendBackoffMax bounds the wait between tries of one append.
 	appendBackoffMax = time.Second
+	// infoMax bounds a question for the stream's last sequence.
+	infoMax = 2 * time.Second
+	// foldAgainAfter is the pause before a fold that was cut short is begun again.
+	foldAgainAfter = 100 * time.Millisecond
 	// resendAfter is how long an attempt may be missing from its executor's
 	// signs of life before it is sent again.
 	resendAfter = 2 * time.Second
@@ -108,4 +118,9 @@ var (
 	ErrFenced = errors.New("another process has opened this node's lane: this one ends")
 	// ErrStopped: the scheduler ends or has ended.
 	ErrStopped = errors.New("the node is stopping")
+	// errDisplaced: partitions were taken from this node while a commit was
+	// open, which so was never stored.
+	errDisplaced = errors.New("the commit was not stored: partitions were taken from this node")
+	// errDisplacedPartly: the same, but the first of several commits were stored.
+	errDisplacedPartly = errors.New("some of the commits were not stored: partitions were taken from this node")
 )

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -45,9 +46,59 @@ type order struct {
 // stored. View, if not nil, sees the state after them. With once set, a request
 // whose cause is known to the commands' partition is not decided again.
 //
+// Commands that append nothing (a refusal, a repeat, a no-op) are answered like
+// reads: what this node knew may have been the past, so they are decided again
+// when everything is folded that was stored before (design, decision 7).
+//
 // The error is an *api.Error: unavailable when nothing was decided, timeout
 // when the outcome is not known.
 func (s *Scheduler) Do(ctx context.Context, once bool, view View, commands ...command.Command) (Answer, *api.Error) {
+	answer, refused := s.order(ctx, once, view, commands)
+	if refused != nil || s.cfg.Alone {
+		return answer, refused
+	}
+	idle, at := answer.idle(commands)
+	if len(idle) == 0 {
+		return answer, nil
+	}
+	if err := s.catchUp(ctx); err != nil {
+		return Answer{}, notCurrent(len(idle) < len(commands))
+	}
+	again, refused := s.order(ctx, once && len(idle) == len(commands), view, idle)
+	if refused != nil || len(idle) == len(commands) {
+		return again, refused
+	}
+	for n, o := range again.Outcomes {
+		answer.Outcomes[at[n]] = o
+	}
+	answer.Horizon = again.Horizon
+	return answer, nil
+}
+
+// idle lists the commands that appended nothing, and their places.
+func (a *Answer) idle(commands []command.Command) (idle []command.Command, at []int) {
+	if a.Repeated != nil {
+		return commands, nil
+	}
+	for n, o := range a.Outcomes {
+		if o.Events == 0 {
+			idle, at = append(idle, commands[n]), append(at, n)
+		}
+	}
+	return idle, at
+}
+
+// notCurrent refuses what cannot be decided on the newest state. When other
+// commands of the request were carried out, its outcome as a whole is unknown.
+func notCurrent(partly bool) *api.Error {
+	if partly {
+		return unknown()
+	}
+	return api.Errorf(api.Unavailable, "", "the log does not answer: try again; nothing was stored")
+}
+
+// order has commands decided once.
+func (s *Scheduler) order(ctx context.Context, once bool, view View, commands []command.Command) (Answer, *api.Error) {
 	o := &order{commands: commands, repeat: once, view: view, done: make(chan struct{})}
 	if refused := s.hand(ctx, o); refused != nil {
 		return Answer{}, refused
@@ -59,10 +110,19 @@ func (s *Scheduler) Do(ctx context.Context, once bool, view View, commands ...co
 	case <-s.stopped:
 		return Answer{}, unknown()
 	}
-	if err := o.answer.Horizon.Wait(ctx, s.stopped); err != nil {
-		return Answer{}, unknown()
+	return o.answer, fateOf(o.answer.Horizon.Wait(ctx, s.stopped))
+}
+
+// fateOf is what a caller is told of commits that are not stored, nil if they are.
+func fateOf(err error) *api.Error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errDisplaced):
+		return api.Errorf(api.Unavailable, "", "the partition has just been given to another node: try again; nothing was stored")
+	default:
+		return unknown()
 	}
-	return o.answer, nil
 }
 
 // hand gives an order to the loop. If it is refused, nothing was decided.
@@ -87,16 +147,33 @@ func unknown() *api.Error {
 	return api.Errorf(api.Timeout, "", "the log did not acknowledge in time, the outcome is unknown: repeat the request with the same id")
 }
 
-// Read lets view see the state, and returns when all that it saw is stored.
+// Read lets view see the state, and returns when all that it saw is stored. What
+// was acknowledged before the call, on any node, is in it. View may be called
+// several times; the last counts.
 func (s *Scheduler) Read(ctx context.Context, view View) (Horizon, *api.Error) {
-	s.mu.RLock()
-	view(s.state)
-	h := Horizon{s.open}
-	s.mu.RUnlock()
-	if err := h.Wait(ctx, s.stopped); err != nil {
-		return h, api.Errorf(api.Unavailable, "", "the log does not answer: try again")
+	silent := api.Errorf(api.Unavailable, "", "the log does not answer: try again")
+	if err := s.catchUp(ctx); err != nil {
+		return Horizon{}, silent
 	}
-	return h, nil
+	for {
+		s.mu.RLock()
+		view(s.state)
+		h := Horizon{s.open}
+		s.mu.RUnlock()
+		err := h.Wait(ctx, s.stopped)
+		if err == nil {
+			return h, nil
+		}
+		if !displaced(err) {
+			return h, silent
+		}
+	}
+}
+
+// displaced says that commits will never be stored, so that the state they were
+// seen in is gone.
+func displaced(err error) bool {
+	return errors.Is(err, errDisplaced) || errors.Is(err, errDisplacedPartly)
 }
 
 func (o *order) handle(s *Scheduler) {
@@ -139,8 +216,8 @@ func (s *Scheduler) carriedOut(commands []command.Command) []uint64 {
 // decide lets a command have its events: encoded, gathered, evolved.
 func (s *Scheduler) decide(c command.Command) (int, *api.Error) {
 	p := c.Partition()
-	if owner := s.state.Cluster().Owners[p].Node; owner != s.cfg.Node {
-		return 0, api.Errorf(api.Unavailable, "", "partition %d belongs to node %q: try again", p, owner)
+	if !s.owns(p) {
+		return 0, api.Errorf(api.Unavailable, "", "partition %d belongs to node %q: try again", p, s.state.Cluster().Owners[p].Node)
 	}
 	events, refused := command.Decide(s.state.Partition(p), s.state, c)
 	if refused != nil {
@@ -184,15 +261,22 @@ func (s *Scheduler) gather(events []eventlog.Event) *api.Error {
 	for n := range events {
 		e := &events[n]
 		c.add(e, encoded[n], s.before(e))
-		s.state.Evolve(e, projection.At{Seq: projection.Pending(c.n), Lane: s.cfg.Node})
+		at := projection.At{Seq: projection.Pending(c.n), Lane: s.cfg.Node}
+		s.object(s.state.Audit(e, at))
+		s.state.Evolve(e, at)
 	}
 	s.stats.Events.Add(uint64(len(events)))
+	s.rerouteBy(events)
+	return nil
+}
+
+// rerouteBy follows changes of functions' pools.
+func (s *Scheduler) rerouteBy(events []eventlog.Event) {
 	for n := range events {
 		if d, ok := events[n].Data.(*eventlog.FunctionUpdated); ok && d.Pool != nil {
 			s.reroute(events[n].Subject)
 		}
 	}
-	return nil
 }
 
 // before is the link to the commit with the entity's event before e.

@@ -143,17 +143,12 @@ func (s *Scheduler) ask(e *executor) {
 		return
 	}
 	e.asking = true
-	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epochs: map[int]uint64{}}
-	for p, owner := range s.state.Cluster().Owners {
-		if owner.Node == s.cfg.Node {
-			question.Epochs[p] = owner.Epoch
-		}
-	}
-	name, incarnation := e.name, e.incarnation
+	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epochs: s.ownEpochs()}
+	name, incarnation, epochs := e.name, e.incarnation, s.epochs
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), wire.AnnounceEvery)
 		defer cancel()
-		reply := asked{name: name, incarnation: incarnation}
+		reply := asked{name: name, incarnation: incarnation, epochs: epochs}
 		body, err := json.Marshal(question)
 		if err == nil {
 			body, err = s.cfg.Bus.Request(ctx, wire.ExecSubject(name, wire.VerbAsk), body)
@@ -168,6 +163,7 @@ func (s *Scheduler) ask(e *executor) {
 
 type asked struct {
 	name, incarnation string
+	epochs            int // what we owned when we asked
 	answer            wire.Announce
 	err               error
 }
@@ -178,6 +174,10 @@ func (m asked) handle(s *Scheduler) {
 		return
 	}
 	e.asking = false
+	if m.epochs != s.epochs {
+		s.ask(e) // partitions have moved meanwhile
+		return
+	}
 	if m.err != nil || m.answer.Incarnation != e.incarnation {
 		s.log.Warn("an executor did not say what it holds; asking again at its next sign of life", "executor", m.name, "error", m.err)
 		return
@@ -193,15 +193,16 @@ func (m asked) handle(s *Scheduler) {
 // received, and are sent again.
 func (s *Scheduler) settle(e *executor, held []wire.Held) {
 	holds := holdings(held)
+	e.open, e.marks = 0, map[int][]*attempt{}
 	for _, a := range s.attemptsOf(e.name) {
-		switch {
-		case a.incarnation != e.incarnation:
+		if a.incarnation != e.incarnation {
 			s.end(a, command.EndedLost, command.Reported{})
 			continue
-		case a.claimSeq == 0:
-			continue // being claimed just now
 		}
 		e.open++
+		if a.claimSeq == 0 || a.claimSeq > s.folded {
+			continue // being claimed just now
+		}
 		e.marks[a.partition] = append(e.marks[a.partition], a)
 		if holds[wire.Attempt{Run: a.run, Attempt: a.n}] {
 			a.sent = time.Now()
@@ -277,8 +278,12 @@ func (housekeep) handle(s *Scheduler) {
 
 // demand tells executors what waits, and that we are here.
 func (s *Scheduler) demand() {
+	epoch := s.highestEpoch()
+	if epoch == 0 {
+		return // nothing is ours
+	}
 	for _, e := range s.execs {
-		d := wire.Demand{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epoch: s.epoch}
+		d := wire.Demand{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epoch: epoch}
 		if p := s.pools[e.pool]; p != nil && len(p.ready) > 0 {
 			d.Waiting, d.Priority, d.Oldest = len(p.ready), int(p.ready[0].priority), p.ready[0].due.Std()
 		}

@@ -34,12 +34,25 @@ func (i *idSource) ULID(t time.Time) string {
 func eventID(commit string, place int) string { return commit + "." + strconv.Itoa(place) }
 
 // DrawID draws an id with a prefix. With a request id, the id falls into the
-// partition of the request, so that a repetition of it is recognised there.
+// partition of the request, so that a repetition of it is recognised there;
+// else into one of this node's own, if it has any, so that it is decided here.
 func (s *Scheduler) DrawID(prefix, requestID string) string {
-	if requestID == "" {
-		return prefix + s.ids.ULID(time.Now())
+	if requestID != "" {
+		return prefix + drawInto(eventlog.HashPartition(requestID))
 	}
-	return prefix + drawInto(eventlog.HashPartition(requestID))
+	id := s.ids.ULID(time.Now())
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	p := eventlog.HashPartition(id)
+	for n := range eventlog.Partitions {
+		if p := (p + n) % eventlog.Partitions; s.owns(p) {
+			if n > 0 {
+				id = drawInto(p)
+			}
+			break
+		}
+	}
+	return prefix + id
 }
 
 // DrawRun draws the id of a run that lives in a partition: its trigger's.

@@ -364,7 +364,7 @@ func prefixes(st *stage, snapshot []byte) {
 		}
 		for ; folded < section.Seq; folded++ { // sections come in the order of the log
 			c := log[folded]
-			if err := state.Fold(eventlog.Message{Seq: c.Seq, Lane: "local", Body: c.Body}); err != nil {
+			if _, _, err := state.Fold(eventlog.Message{Seq: c.Seq, Lane: "local", Body: c.Body}); err != nil {
 				st.t.Fatal(err)
 			}
 		}

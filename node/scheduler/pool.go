@@ -84,7 +84,7 @@ func (s *Scheduler) fire(t *projection.Trigger, at eventlog.Time) {
 // changed, and an event of its own has queued it anew.
 func (s *Scheduler) stale(p *pool, r readyItem) bool {
 	i := r.item
-	return i.Status != projection.Queued || i.Live.Due != r.due || i.Live.Priority != r.priority || s.poolOf(i) != p.name
+	return i.Status != projection.Queued || !s.owns(eventlog.PartitionOf(eventlog.EntityItem, i.ID)) || i.Live.Due != r.due || i.Live.Priority != r.priority || s.poolOf(i) != p.name
 }
 
 // poolOf is the pool of the function that an item names now.
@@ -128,6 +128,9 @@ func (s *Scheduler) reroute(function string) {
 
 // claim gives what is due to executors that have room for it.
 func (s *Scheduler) claim() {
+	if s.objection.Load() != nil {
+		return
+	}
 	at := s.now()
 	for _, p := range s.pools {
 		for len(p.ready) > 0 && s.openBytes() < openBytesMax {
@@ -174,8 +177,12 @@ func (s *Scheduler) claimItem(i *projection.Item, e *executor, at eventlog.Time)
 	}
 	s.stats.Claims.Add(1)
 	a := newAttempt(i)
-	a.function = s.state.FunctionByRef(i.Target, true)
-	a.user = s.state.UserByRef(i.Live.Runner(), true)
+	if s.owns(eventlog.DefinitionPartition) {
+		// What is newest now is so at the claim's place in the log. Others
+		// know it when they have folded up to there.
+		a.function = s.state.FunctionByRef(i.Target, true)
+		a.user = s.state.UserByRef(i.Live.Runner(), true)
+	}
 	s.attempts[a.run] = a
 	e.open++
 	c := s.whenStored()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/command"
+	"github.com/belfryhq/belfry/projection"
 )
 
 // recover builds the state: the last snapshot, then the log's tail. A stream
@@ -29,7 +30,7 @@ func (s *Scheduler) recover(ctx context.Context) error {
 		}
 		info.LastSeq = 1
 	}
-	if err := s.fold(ctx, info.LastSeq); err != nil {
+	if err := s.fold(ctx, s.state, info.LastSeq); err != nil {
 		return err
 	}
 	if found := s.state.Cluster().Stream; found != s.cfg.Stream {
@@ -41,9 +42,7 @@ func (s *Scheduler) recover(ctx context.Context) error {
 
 // genesis writes the stream's first message, if nobody else has.
 func (s *Scheduler) genesis(ctx context.Context) error {
-	by := command.BySystem(s.now())
-	by.Cause = eventlog.GeneratedCause + s.ids.ULID(time.Now())
-	id, body, err := s.lone(command.Genesis(by, s.cfg.Node, s.cfg.Stream), func(*eventlog.Event) uint64 { return 0 })
+	id, body, err := s.lone(command.Genesis(s.generated(), s.cfg.Node, s.cfg.Stream), func(*eventlog.Event) uint64 { return 0 })
 	if err != nil {
 		return err
 	}
@@ -78,15 +77,15 @@ func (s *Scheduler) lone(events []eventlog.Event, prev func(*eventlog.Event) uin
 // errFolded ends a Follow that has what it wanted.
 var errFolded = errors.New("folded")
 
-// fold evolves by the stored commits up to and with to.
-func (s *Scheduler) fold(ctx context.Context, to uint64) error {
-	next := s.state.Seq() + 1
+// fold evolves a state by the stored commits up to and with to.
+func (s *Scheduler) fold(ctx context.Context, state *projection.State, to uint64) error {
+	next := state.Seq() + 1
 	if next > to {
 		return nil
 	}
 	err := s.cfg.Log.Follow(ctx, next, func(m eventlog.Message) error {
-		if err := s.state.Fold(m); err != nil {
-			return fmt.Errorf("message %d: %w", m.Seq, err)
+		if _, err := s.foldOne(state, m); err != nil {
+			return err
 		}
 		if m.Seq >= to {
 			return errFolded
@@ -105,22 +104,20 @@ func (s *Scheduler) fold(ctx context.Context, to uint64) error {
 func (s *Scheduler) openLane(ctx context.Context) error {
 	for {
 		lane := s.state.Cluster().Lanes[s.cfg.Node]
-		by := command.BySystem(s.now())
-		by.Cause = eventlog.GeneratedCause + s.ids.ULID(time.Now())
-		opening := command.Opening(by, s.cfg.Node, s.state.Cluster().Nodes[s.cfg.Node], eventlog.NodeOpened{
+		opening := command.Opening(s.generated(), s.cfg.Node, s.state.Cluster().Nodes[s.cfg.Node], eventlog.NodeOpened{
 			Process: s.cfg.Process, Stream: s.cfg.Stream, Version: s.cfg.Version,
 		})
 		id, body, err := s.lone([]eventlog.Event{opening}, s.state.SeqOf)
 		if err != nil {
 			return err
 		}
-		seq, err := s.store(ctx, eventlog.Expect{LaneSeq: lane}, id, body)
-		if errors.Is(err, ErrFenced) {
+		seq, err := s.store(ctx, s.cfg.Node, eventlog.Expect{LaneSeq: lane}, id, body)
+		if errors.Is(err, errOccupied) {
 			info, err := s.cfg.Log.Info(ctx)
 			if err != nil {
 				return err
 			}
-			if err := s.fold(ctx, info.LastSeq); err != nil {
+			if err := s.fold(ctx, s.state, info.LastSeq); err != nil {
 				return err
 			}
 			continue
@@ -128,10 +125,10 @@ func (s *Scheduler) openLane(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("open the lane: %w", err)
 		}
-		if err := s.fold(ctx, seq); err != nil {
+		if err := s.fold(ctx, s.state, seq); err != nil {
 			return err
 		}
-		s.epoch, s.laneSeq, s.lastSeq = seq, seq, seq
+		s.laneSeq, s.folded = seq, seq
 		s.stats.LastSeq.Store(seq)
 		return nil
 	}
@@ -169,17 +166,20 @@ func (s *Scheduler) watch(ctx context.Context) {
 type watched struct{ eventlog.Info }
 
 func (m watched) handle(s *Scheduler) {
-	ours := s.lastSeq
+	ours := s.folded
 	if s.sending != nil {
 		ours++
 	}
 	switch {
 	case m.Deleted > 0 || m.Messages != m.LastSeq+1-m.FirstSeq:
 		s.Fail(m.Check(0))
+	case !s.cfg.Alone:
+		// A stream's leader that was just cut off may tell of the past, and
+		// others write as well.
 	case m.LastSeq < s.watchedSeq:
 		s.Fail(m.Check(s.watchedSeq))
 	case m.LastSeq > ours:
-		s.Fail(fmt.Errorf("%w: the stream ends at %d, this process's last message is %d", ErrFenced, m.LastSeq, s.lastSeq))
+		s.Fail(fmt.Errorf("%w: the stream ends at %d, this process's last message is %d", ErrFenced, m.LastSeq, s.folded))
 	}
 	s.watchedSeq = m.LastSeq
 	s.stats.Messages.Store(m.Messages)

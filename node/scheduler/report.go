@@ -35,7 +35,7 @@ func (s *Scheduler) hearReport(subject string, body []byte) {
 // that makes them void may not be yet.
 func (m reported) handle(s *Scheduler) {
 	o := m.outcome
-	if o.Stream != s.cfg.Stream {
+	if o.Stream != s.cfg.Stream || o.Partition != eventlog.PartitionOf(eventlog.EntityRun, o.Run) || !s.owns(o.Partition) {
 		return
 	}
 	a := s.attempts[o.Run]
@@ -110,7 +110,7 @@ func (s *Scheduler) acknowledge(reports []storedReport) {
 	for k, attempts := range lists {
 		body, err := json.Marshal(wire.Stored{
 			Stream: s.cfg.Stream, Incarnation: k.incarnation, Partition: k.partition,
-			Epoch: s.epoch, Attempts: attempts,
+			Epoch: s.epochOf(k.partition), Attempts: attempts,
 		})
 		if err == nil {
 			err = s.cfg.Bus.Publish(wire.ExecSubject(k.executor, wire.VerbStored), body)

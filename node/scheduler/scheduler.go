@@ -26,14 +26,19 @@ type Scheduler struct {
 	open []*commit
 
 	// What follows belongs to the loop.
-	commits    uint64    // numbers commits
-	filling    *commit   // takes new events; nil if the next event begins one
-	sending    *commit   // with the committer; nil if it is idle
-	answered   int       // orders in the last stored commit
-	holdUntil  time.Time // the next one may wait for more until then
-	lastSeq    uint64    // of the stream, as far as we folded or appended
-	laneSeq    uint64    // of our lane
-	epoch      uint64    // sequence of our opening
+	commits    uint64     // numbers commits
+	filling    *commit    // takes new events; nil if the next event begins one
+	sending    *commit    // with the committer; nil if it is idle
+	answered   int        // orders in the last stored commit
+	holdUntil  time.Time  // the next one may wait for more until then
+	folded     uint64     // every message up to here is in the state
+	ahead      []*commit  // stored beyond folded, in order
+	laneSeq    uint64     // the last message of our lane that we folded or appended
+	epochs     int        // counts changes of what we own
+	displaced  bool       // open commits cannot be stored: fold again
+	refolding  bool       // that is under way
+	seen       uint64     // the highest message that came while displaced
+	unsent     []*attempt // whose claims are stored and not yet folded up to
 	pools      map[string]*pool
 	execs      map[string]*executor
 	attempts   map[string]*attempt // open ones, by run
@@ -44,10 +49,11 @@ type Scheduler struct {
 	kept       time.Time // when we last kept house
 	watchedSeq uint64    // the last sequence that the server told
 	snap       snapshotter
+	reads      barrier
 
 	inbox  chan message
-	acked  chan *commit
-	sealed chan *commit
+	acked  chan message // of the committer
+	sealed chan sealed
 	stats  Stats
 	ids    *idSource
 
@@ -55,8 +61,10 @@ type Scheduler struct {
 	stopped chan struct{}           // closed when nothing is decided any more
 	loops   sync.WaitGroup
 	cause   atomic.Pointer[error]
-	unsub   []func()
-	once    sync.Once
+	// objection is the first event that must not be: no claims follow it.
+	objection atomic.Pointer[error]
+	unsub     []func()
+	once      sync.Once
 }
 
 // message is something for the loop to handle.
@@ -73,7 +81,7 @@ func New(cfg Config) (*Scheduler, error) {
 		pools: map[string]*pool{}, execs: map[string]*executor{},
 		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
 		waiters: map[string][]chan struct{}{},
-		inbox:   make(chan message, inboxLength), acked: make(chan *commit, 1), sealed: make(chan *commit, 1),
+		inbox:   make(chan message, inboxLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
 		stopped: make(chan struct{}), ids: newIDSource(),
 	}, nil
 }
@@ -87,7 +95,9 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	if err := s.openLane(ctx); err != nil {
 		return err
 	}
-	s.takeUpAttempts()
+	for p := range eventlog.Partitions {
+		s.takeUp(p)
+	}
 	s.snap.last, s.listened = time.Now(), time.Now()
 	looping, stop := context.WithCancelCause(context.Background())
 	// The committer outlives the loop's last turn, which stores what is open.
@@ -99,6 +109,10 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	})
 	s.loops.Go(func() { s.commitLoop(committing) })
 	s.loops.Go(func() { s.watch(looping) })
+	if !s.cfg.Alone {
+		from := s.folded + 1
+		s.loops.Go(func() { s.follow(looping, from) })
+	}
 	return s.listen()
 }
 
@@ -152,20 +166,19 @@ func (s *Scheduler) loop(ctx context.Context) {
 		case <-ctx.Done():
 			s.drain()
 			return
-		case c := <-s.acked:
-			m = stored{c}
+		case m = <-s.acked:
 		case m = <-inbox:
 		case <-timer.C:
 		case <-tick.C:
 			m = housekeep{}
 		}
-		s.turn(m)
+		s.turn(ctx, m)
 		s.arm(timer)
 	}
 }
 
 // turn handles a message and those that wait behind it, then what is due.
-func (s *Scheduler) turn(m message) {
+func (s *Scheduler) turn(ctx context.Context, m message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := 0; m != nil; n++ {
@@ -178,7 +191,10 @@ func (s *Scheduler) turn(m message) {
 			}
 		}
 	}
-	if !s.snap.draining {
+	if s.displaced {
+		s.refold(ctx)
+	}
+	if !s.snap.draining && !s.displaced {
 		s.takeDue()
 		s.claim()
 	}
@@ -198,14 +214,15 @@ func (s *Scheduler) drain() {
 		s.holdUntil = time.Time{} // nothing more gathers
 		s.seal()
 		left := len(s.open)
+		lost := s.displaced
 		s.mu.Unlock()
-		if left == 0 {
+		if left == 0 || lost {
 			return
 		}
 		select {
-		case c := <-s.acked:
+		case m := <-s.acked:
 			s.mu.Lock()
-			stored{c}.handle(s)
+			m.handle(s)
 			s.mu.Unlock()
 		case <-timeout.C:
 			s.log.Warn("stopped with commits whose outcome is unknown", "commits", left)
@@ -238,7 +255,9 @@ func (s *Scheduler) arm(timer *time.Timer) {
 }
 
 // deaf says that the loop takes no messages but acknowledgements.
-func (s *Scheduler) deaf() bool { return s.snap.draining || s.openBytes() > openBytesMax }
+func (s *Scheduler) deaf() bool {
+	return s.snap.draining || s.displaced || s.openBytes() > openBytesMax
+}
 
 func (s *Scheduler) openBytes() (n int) {
 	for _, c := range s.open {
@@ -258,6 +277,9 @@ func (s *Scheduler) Ready() error {
 	case <-s.stopped:
 		return ErrStopped
 	default:
+	}
+	if err := s.objection.Load(); err != nil {
+		return fmt.Errorf("the log holds what must not be, so nothing is claimed any more: %w", *err)
 	}
 	if since := s.stats.unknownSince.Load(); since != 0 {
 		return fmt.Errorf("the outcome of an append has been unknown since %s", time.UnixMilli(since).UTC().Format(eventlog.TimeLayout))

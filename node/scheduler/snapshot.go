@@ -91,6 +91,15 @@ func (s *Scheduler) snapshotStep() {
 	}
 }
 
+// abandon ends a snapshot of a state that is thrown away. Its file is not whole,
+// and so never takes the old one's place.
+func (p *snapshotter) abandon() {
+	if p.sections != nil {
+		close(p.sections)
+	}
+	p.sections, p.left, p.draining = nil, nil, false
+}
+
 func everySection() []int {
 	all := make([]int, sectionCount)
 	for n := range all {
@@ -99,15 +108,21 @@ func everySection() []int {
 	return all
 }
 
-// settled finds a partition of which no open commit holds an event; -1 if none.
+// settled finds a partition of which no commit that is not yet folded holds an
+// event; -1 if none.
 func (s *Scheduler) settled(among []int) int {
 	var pending [eventlog.Partitions]bool
-	for _, c := range s.open {
+	var cluster bool
+	for _, c := range slices.Concat(s.open, s.ahead) {
 		for n := range c.events {
-			pending[c.events[n].Partition] = true
+			if p := c.events[n].Partition; p >= 0 {
+				pending[p] = true
+			} else {
+				cluster = true
+			}
 		}
 	}
-	return slices.IndexFunc(among, func(p int) bool { return p < 0 || !pending[p] })
+	return slices.IndexFunc(among, func(p int) bool { return p < 0 && !cluster || p >= 0 && !pending[p] })
 }
 
 // takeSection encodes the n-th of the partitions that are left.
@@ -144,7 +159,7 @@ func (s *Scheduler) section(partition int) (section, error) {
 
 // lastSnapshot is made when all loops have ended and all is stored.
 func (s *Scheduler) lastSnapshot() {
-	if s.cfg.SnapshotFile == "" || s.Err() != nil || len(s.open) > 0 {
+	if s.cfg.SnapshotFile == "" || s.Err() != nil || len(s.open) > 0 || len(s.ahead) > 0 || s.displaced {
 		return
 	}
 	if s.snap.written != nil {
@@ -219,19 +234,27 @@ func closeOnce(f *os.File) error {
 // can be thrown away.
 func (s *Scheduler) loadSnapshot() *projection.State {
 	if s.cfg.SnapshotFile == "" {
-		return projection.NewState()
+		return s.newState()
 	}
-	state, err := readSnapshot(s.cfg.SnapshotFile, s.cfg.Stream)
+	state, err := readSnapshot(s.cfg.SnapshotFile, s.cfg.Stream, s.newState())
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
 			s.log.Warn("the snapshot cannot be used; folding the whole log", "error", err)
 		}
-		return projection.NewState()
+		return s.newState()
 	}
 	return state
 }
 
-func readSnapshot(file, stream string) (*projection.State, error) {
+// newState is the state before the first event.
+func (s *Scheduler) newState() *projection.State {
+	state := projection.NewState()
+	state.Attend(s.cfg.Node)
+	return state
+}
+
+// readSnapshot loads a file into a new state.
+func readSnapshot(file, stream string, state *projection.State) (*projection.State, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -245,7 +268,6 @@ func readSnapshot(file, stream string) (*projection.State, error) {
 	if header.Format != projection.SnapshotVersion || header.Stream != stream {
 		return nil, fmt.Errorf("it is of format %d and stream %s", header.Format, header.Stream)
 	}
-	state := projection.NewState()
 	for count := 0; ; count++ {
 		var taken section
 		err := in.Decode(&taken)

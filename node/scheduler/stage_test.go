@@ -50,7 +50,7 @@ func (st *stage) boot() *scheduler.Scheduler {
 	st.processes++
 	s, err := scheduler.New(scheduler.Config{
 		Node: "local", Process: string(rune('A' + st.processes)), Version: "test",
-		Log: st.log, Stream: streamID, Bus: st.bus, SnapshotFile: st.snapshot, SnapshotEvents: st.snapshotEvents,
+		Log: st.log, Alone: true, Stream: streamID, Bus: st.bus, SnapshotFile: st.snapshot, SnapshotEvents: st.snapshotEvents,
 		Clock:  st.clock,
 		Logger: slog.New(slog.DiscardHandler),
 	})
