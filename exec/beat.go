@@ -78,7 +78,7 @@ func (s *session) handBack(now time.Time, out []message) (_ []message, due time.
 func (s *session) repeat(now time.Time, out []message) (_ []message, due time.Time) {
 	for bytes := 0; ; {
 		front := s.hold.unstored.Front()
-		if front == nil || !s.nc.IsConnected() {
+		if front == nil || !s.bus.IsConnected() {
 			return out, time.Time{}
 		}
 		h := front.Value.(*held)
@@ -119,7 +119,7 @@ func (s *session) announce(a *wire.Announce) {
 		s.log.Error("a sign of life was not sent", "error", err)
 		return
 	}
-	if !s.nc.IsConnected() {
+	if !s.bus.IsConnected() {
 		return // what is buffered until then would be of the past
 	}
 	s.publish(wire.AnnounceSubject(s.cfg.Name), data)

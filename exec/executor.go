@@ -27,7 +27,7 @@ var (
 // name, and nothing else; see exec/wire.
 type Executor struct {
 	cfg     Config
-	nc      *nats.Conn
+	bus     Bus
 	runtime Runtime
 
 	mu sync.Mutex // one Start or Stop at a time; they alone change what follows
@@ -40,11 +40,16 @@ type Executor struct {
 // New makes an executor. The connection and the runtime stay the caller's to
 // close, after Stop.
 func New(cfg Config, nc *nats.Conn, runtime Runtime) (*Executor, error) {
+	return NewOn(cfg, natsBus{nc}, runtime)
+}
+
+// NewOn is New on any Bus.
+func NewOn(cfg Config, bus Bus, runtime Runtime) (*Executor, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Executor{cfg: cfg, nc: nc, runtime: runtime}, nil
+	return &Executor{cfg: cfg, bus: bus, runtime: runtime}, nil
 }
 
 // Start begins to listen, as a new incarnation, and returns once the server
@@ -56,7 +61,7 @@ func (e *Executor) Start(ctx context.Context) error {
 	if e.session != nil {
 		return nil
 	}
-	s := newSession(e.cfg, e.nc, e.runtime)
+	s := newSession(e.cfg, e.bus, e.runtime)
 	if err := s.start(ctx); err != nil {
 		return err
 	}
@@ -87,12 +92,12 @@ func (e *Executor) Stop(ctx context.Context) error {
 // session is one incarnation: everything between a Start and a Stop.
 type session struct {
 	cfg         Config
-	nc          *nats.Conn
+	bus         Bus
 	runtime     Runtime
 	log         *slog.Logger
 	incarnation string
 	inbox       chan *nats.Msg
-	subs        []*nats.Subscription
+	unlisten    []func()
 	online      chan nats.Status // a status each time the connection is back
 	checks      chan struct{}    // a place for each check that may be under way
 	ctx         context.Context  //nolint:containedctx // the session is a lifetime: runs and goroutines end with it
@@ -122,9 +127,9 @@ type session struct {
 	alarm        time.Time // when beat wakes by itself
 }
 
-func newSession(cfg Config, nc *nats.Conn, runtime Runtime) *session {
+func newSession(cfg Config, bus Bus, runtime Runtime) *session {
 	s := &session{
-		cfg: cfg, nc: nc, runtime: runtime,
+		cfg: cfg, bus: bus, runtime: runtime,
 		incarnation: ulid.MustNew(ulid.Now(), rand.Reader).String(),
 		inbox:       make(chan *nats.Msg, inboxMax),
 		checks:      make(chan struct{}, checksMax),
@@ -139,18 +144,18 @@ func newSession(cfg Config, nc *nats.Conn, runtime Runtime) *session {
 }
 
 func (s *session) start(ctx context.Context) error {
-	s.online = s.nc.StatusChanged(nats.CONNECTED)
+	s.online = s.bus.StatusChanged(nats.CONNECTED)
 	for _, subject := range []string{
 		wire.RunSubject(s.cfg.Pool, s.cfg.Name),
 		wire.ExecSubject(s.cfg.Name, ">"),
 	} {
 		// One channel for all keeps the order in which messages arrive.
-		sub, err := s.nc.ChanSubscribe(subject, s.inbox)
+		stop, err := s.bus.Listen(subject, s.inbox)
 		if err != nil {
 			s.close()
 			return fmt.Errorf("exec: cannot subscribe %s: %w", subject, err)
 		}
-		s.subs = append(s.subs, sub)
+		s.unlisten = append(s.unlisten, stop)
 	}
 	if err := s.flush(ctx); err != nil {
 		s.close()
@@ -175,10 +180,10 @@ func (s *session) close() {
 
 // disconnect tells all goroutines to end, and listens no more.
 func (s *session) disconnect() {
-	for _, sub := range s.subs {
-		_ = sub.Unsubscribe()
+	for _, stop := range s.unlisten {
+		stop()
 	}
-	s.nc.RemoveStatusListener(s.online)
+	s.bus.RemoveStatusListener(s.online)
 	s.cancel(errStopping)
 	s.mu.Lock()
 	s.closed = true
@@ -190,5 +195,5 @@ func (s *session) disconnect() {
 func (s *session) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushMax)
 	defer cancel()
-	return s.nc.FlushWithContext(ctx)
+	return s.bus.FlushWithContext(ctx)
 }

@@ -189,7 +189,7 @@ func (s *session) onCancel(c *wire.Cancel) reason {
 func (s *session) respond(msg *nats.Msg, v any) {
 	data, err := json.Marshal(v)
 	if err == nil {
-		err = msg.Respond(data)
+		err = s.bus.Publish(msg.Reply, data)
 	}
 	if err != nil {
 		s.log.Warn("an answer was not sent", "subject", msg.Subject, "error", err)

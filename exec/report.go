@@ -103,7 +103,7 @@ func (s *session) publishReport(partition int, report []byte) {
 // publish sends without waiting. What is lost is sent again (reports,
 // announcements) or missed by people only (output).
 func (s *session) publish(subject string, data []byte) {
-	if err := s.nc.Publish(subject, data); err != nil {
+	if err := s.bus.Publish(subject, data); err != nil {
 		s.log.Debug("not published", "subject", subject, "error", err)
 		s.mu.Lock()
 		s.stats.unpublished++
