@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/exec/wire"
 )
 
 // Bus carries the wire of executors. A NATS connection of the node's identity
@@ -46,6 +47,13 @@ type Config struct {
 	// SnapshotEvery is the longest time between snapshots when anything
 	// happened. Defaults to 5 minutes.
 	SnapshotEvery time.Duration
+	// Housekeeping is the interval of what time brings about without an event:
+	// lost executors, the clock's jumps, demand, a look at the stream. Defaults
+	// to 1 s.
+	Housekeeping time.Duration
+	// AnnounceEvery is the interval of executors' signs of life; after five
+	// that are missed one is lost. Defaults to wire.AnnounceEvery.
+	AnnounceEvery time.Duration
 	// Clock tells the time of day by which things are due. Defaults to
 	// time.Now; tests make it jump.
 	Clock func() time.Time
@@ -61,6 +69,12 @@ func (c Config) WithDefaults() Config {
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 5 * time.Minute
 	}
+	if c.Housekeeping == 0 {
+		c.Housekeeping = time.Second
+	}
+	if c.AnnounceEvery == 0 {
+		c.AnnounceEvery = wire.AnnounceEvery
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -69,6 +83,9 @@ func (c Config) WithDefaults() Config {
 	}
 	return c
 }
+
+// lostAfter is the silence after which an executor is taken for gone.
+func (c Config) lostAfter() time.Duration { return wire.LostAfter / wire.AnnounceEvery * c.AnnounceEvery }
 
 // Validate says what is missing.
 func (c Config) Validate() error {
@@ -98,18 +115,15 @@ const (
 	// holdMax bounds how long a commit waits for more to gather: about an
 	// fsync, which is what it saves.
 	holdMax = time.Millisecond
-	// housekeeping is the interval of what time brings about without an
-	// event: lost executors, the clock's jumps, demand.
-	housekeeping = time.Second
 	// appendBackoffMax bounds the wait between tries of one append.
 	appendBackoffMax = time.Second
 	// infoMax bounds a question for the stream's last sequence.
 	infoMax = 2 * time.Second
 	// foldAgainAfter is the pause before a fold that was cut short is begun again.
 	foldAgainAfter = 100 * time.Millisecond
-	// resendAfter is how long an attempt may be missing from its executor's
-	// signs of life before it is sent again.
-	resendAfter = 2 * time.Second
+	// resendAfter is how many signs of life of its executor an attempt may be
+	// missing from before it is sent again.
+	resendAfter = 2
 )
 
 // Ends of a scheduler.

@@ -114,7 +114,7 @@ func (m announced) handle(s *Scheduler) {
 	case a.Version != wire.Version:
 		s.log.Warn("an executor speaks another version of the wire: give it the node's version of belfry", "executor", a.Name, "its", a.Version, "ours", wire.Version)
 		return
-	case e != nil && e.incarnation != a.Incarnation && time.Since(e.seen) < 2*wire.AnnounceEvery:
+	case e != nil && e.incarnation != a.Incarnation && time.Since(e.seen) < 2*s.cfg.AnnounceEvery:
 		s.log.Error("two executors bear one name: rename one", "executor", a.Name)
 		return
 	case e == nil || e.incarnation != a.Incarnation:
@@ -146,7 +146,7 @@ func (s *Scheduler) ask(e *executor) {
 	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epochs: s.ownEpochs()}
 	name, incarnation, epochs := e.name, e.incarnation, s.epochs
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), wire.AnnounceEvery)
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.AnnounceEvery)
 		defer cancel()
 		reply := asked{name: name, incarnation: incarnation, epochs: epochs}
 		body, err := json.Marshal(question)
@@ -216,7 +216,7 @@ func (s *Scheduler) settle(e *executor, held []wire.Held) {
 func (s *Scheduler) missing(e *executor, held []wire.Held) {
 	holds := holdings(held)
 	for _, a := range s.attemptsOf(e.name) {
-		if a.incarnation == e.incarnation && !a.sent.IsZero() && time.Since(a.sent) > resendAfter &&
+		if a.incarnation == e.incarnation && !a.sent.IsZero() && time.Since(a.sent) > resendAfter*s.cfg.AnnounceEvery &&
 			!holds[wire.Attempt{Run: a.run, Attempt: a.n}] {
 			s.resend(e, a)
 		}
@@ -248,7 +248,7 @@ type housekeep struct{}
 
 func (housekeep) handle(s *Scheduler) {
 	at := time.Now()
-	stood := at.Sub(s.kept) > 3*housekeeping && !s.kept.IsZero()
+	stood := at.Sub(s.kept) > 3*s.cfg.Housekeeping && !s.kept.IsZero()
 	if stood {
 		s.log.Warn("the node stood still; listening anew", "for", at.Sub(s.kept).Round(time.Millisecond))
 	}
@@ -261,12 +261,12 @@ func (housekeep) handle(s *Scheduler) {
 	}
 	s.kept = at
 	for name, e := range s.execs {
-		if at.Sub(e.seen) > wire.LostAfter {
+		if at.Sub(e.seen) > s.cfg.lostAfter() {
 			s.log.Warn("executor lost", "executor", name, "open", e.open)
 			delete(s.execs, name)
 		}
 	}
-	if at.Sub(s.listened) > wire.LostAfter {
+	if at.Sub(s.listened) > s.cfg.lostAfter() {
 		for _, a := range s.attempts {
 			if s.execs[a.executor] == nil {
 				s.end(a, command.EndedLost, command.Reported{})

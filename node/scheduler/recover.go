@@ -136,7 +136,7 @@ func (s *Scheduler) openLane(ctx context.Context) error {
 
 // watch looks, once a second, whether the stream is whole and ours.
 func (s *Scheduler) watch(ctx context.Context) {
-	tick := time.NewTicker(housekeeping)
+	tick := time.NewTicker(s.cfg.Housekeeping)
 	defer tick.Stop()
 	silent := false
 	for {

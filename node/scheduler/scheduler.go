@@ -154,7 +154,7 @@ func (s *Scheduler) loop(ctx context.Context) {
 	defer close(s.stopped)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	tick := time.NewTicker(housekeeping)
+	tick := time.NewTicker(s.cfg.Housekeeping)
 	defer tick.Stop()
 	for {
 		inbox := s.inbox

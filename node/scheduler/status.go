@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
-	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/record"
 	"github.com/belfryhq/belfry/projection"
@@ -45,7 +44,7 @@ func (m statusAsked) handle(s *Scheduler) {
 	for _, e := range s.execs {
 		st.Executors = append(st.Executors, api.ExecStatus{
 			Name: e.name, Pool: e.pool, Slots: e.slots, Busy: e.busy, Python: e.python,
-			Alive: time.Since(e.seen) < wire.LostAfter,
+			Alive: time.Since(e.seen) < s.cfg.lostAfter(),
 		})
 	}
 	slices.SortFunc(st.Executors, func(a, b api.ExecStatus) int { return cmp.Compare(a.Name, b.Name) })
