@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/command"
@@ -30,6 +31,9 @@ type cancelOrder struct {
 // CancelRun stops a run, and returns when it is over and stored.
 // It returns illegal_transition if the run ended by itself before.
 func (s *Scheduler) CancelRun(ctx context.Context, by command.By, run, reason string) *api.Error {
+	if err := s.catchUp(ctx); err != nil {
+		return notCurrent(false)
+	}
 	for {
 		o := &cancelOrder{cancelRequest: cancelRequest{by, reason}, run: run, done: make(chan struct{})}
 		if refused := s.hand(ctx, o); refused != nil {
@@ -61,6 +65,10 @@ func (s *Scheduler) CancelRun(ctx context.Context, by command.By, run, reason st
 func (o *cancelOrder) handle(s *Scheduler) {
 	defer close(o.done)
 	o.horizon = Horizon{s.open}
+	if p := eventlog.PartitionOf(eventlog.EntityRun, o.run); !s.owns(p) {
+		o.refused = s.notOurs(p)
+		return
+	}
 	i := s.state.Run(o.run)
 	if i == nil {
 		o.refused = api.Errorf(api.NotFound, "", "there is no run %q: see run.list", o.run)

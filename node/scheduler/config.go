@@ -85,7 +85,9 @@ func (c Config) WithDefaults() Config {
 }
 
 // lostAfter is the silence after which an executor is taken for gone.
-func (c Config) lostAfter() time.Duration { return wire.LostAfter / wire.AnnounceEvery * c.AnnounceEvery }
+func (c Config) lostAfter() time.Duration {
+	return wire.LostAfter / wire.AnnounceEvery * c.AnnounceEvery
+}
 
 // Validate says what is missing.
 func (c Config) Validate() error {
@@ -106,6 +108,9 @@ const (
 	// ackedLength is how many messages the committer and a refold can have on
 	// their way to the loop, so that neither outlives it.
 	ackedLength = 4
+	// streamLength is how many followed messages may wait for the loop: some,
+	// since what it does with one takes about as long as reading one.
+	streamLength = 64
 	// turnMax is how many messages one turn of the loop takes before it looks
 	// at timers and seals: it bounds what one turn delays.
 	turnMax = 512
@@ -119,8 +124,9 @@ const (
 	appendBackoffMax = time.Second
 	// infoMax bounds a question for the stream's last sequence.
 	infoMax = 2 * time.Second
-	// foldAgainAfter is the pause before a fold that was cut short is begun again.
-	foldAgainAfter = 100 * time.Millisecond
+	// followAgainAfter is the pause before reading of the stream that was cut
+	// short is begun again.
+	followAgainAfter = 100 * time.Millisecond
 	// resendAfter is how many signs of life of its executor an attempt may be
 	// missing from before it is sent again.
 	resendAfter = 2

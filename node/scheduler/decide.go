@@ -217,7 +217,7 @@ func (s *Scheduler) carriedOut(commands []command.Command) []uint64 {
 func (s *Scheduler) decide(c command.Command) (int, *api.Error) {
 	p := c.Partition()
 	if !s.owns(p) {
-		return 0, api.Errorf(api.Unavailable, "", "partition %d belongs to node %q: try again", p, s.state.Cluster().Owners[p].Node)
+		return 0, s.notOurs(p)
 	}
 	events, refused := command.Decide(s.state.Partition(p), s.state, c)
 	if refused != nil {
@@ -228,6 +228,11 @@ func (s *Scheduler) decide(c command.Command) (int, *api.Error) {
 		return 0, refused
 	}
 	return len(events), nil
+}
+
+// notOurs refuses what another node decides.
+func (s *Scheduler) notOurs(partition int) *api.Error {
+	return api.Errorf(api.Unavailable, "", "partition %d belongs to node %q: try again; nothing was stored", partition, s.state.Cluster().Owners[partition].Node)
 }
 
 // gather takes the events of one command into the open commit, all or none,

@@ -14,12 +14,29 @@ import (
 // follow delivers to the loop every message of the stream, of all lanes, from
 // seq on.
 func (s *Scheduler) follow(ctx context.Context, seq uint64) {
-	err := s.cfg.Log.Follow(ctx, seq, func(m eventlog.Message) error {
-		s.post(followed{m})
-		return ctx.Err()
-	})
-	if ctx.Err() == nil && errors.Is(err, eventlog.ErrDamaged) {
-		s.Fail(err)
+	for {
+		err := s.cfg.Log.Follow(ctx, seq, func(m eventlog.Message) error {
+			select {
+			case s.stream <- followed{m}:
+				seq = m.Seq + 1
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, eventlog.ErrDamaged):
+			s.Fail(err)
+			return
+		}
+		s.log.Warn("the event stream cannot be followed; trying again", "from", seq, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(followAgainAfter):
+		}
 	}
 }
 
@@ -142,7 +159,7 @@ func (s *Scheduler) foldAll(ctx context.Context, state *projection.State, seen u
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(foldAgainAfter):
+		case <-time.After(followAgainAfter):
 		}
 	}
 }

@@ -130,6 +130,7 @@ func (s *Scheduler) openLane(ctx context.Context) error {
 		}
 		s.laneSeq, s.folded = seq, seq
 		s.stats.LastSeq.Store(seq)
+		s.reads.folded(seq)
 		return nil
 	}
 }

@@ -52,6 +52,7 @@ type Scheduler struct {
 	reads      barrier
 
 	inbox  chan message
+	stream chan message // what is followed
 	acked  chan message // of the committer
 	sealed chan sealed
 	stats  Stats
@@ -81,7 +82,7 @@ func New(cfg Config) (*Scheduler, error) {
 		pools: map[string]*pool{}, execs: map[string]*executor{},
 		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
 		waiters: map[string][]chan struct{}{},
-		inbox:   make(chan message, inboxLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
+		inbox:   make(chan message, inboxLength), stream: make(chan message, streamLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
 		stopped: make(chan struct{}), ids: newIDSource(),
 	}, nil
 }
@@ -157,9 +158,12 @@ func (s *Scheduler) loop(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.Housekeeping)
 	defer tick.Stop()
 	for {
-		inbox := s.inbox
+		inbox, stream := s.inbox, s.stream
 		if s.deaf() {
 			inbox = nil // let what is open be stored first
+		}
+		if s.displaced {
+			stream = nil // it is folded from its beginning anyway
 		}
 		var m message
 		select {
@@ -167,6 +171,7 @@ func (s *Scheduler) loop(ctx context.Context) {
 			s.drain()
 			return
 		case m = <-s.acked:
+		case m = <-stream:
 		case m = <-inbox:
 		case <-timer.C:
 		case <-tick.C:
@@ -183,12 +188,8 @@ func (s *Scheduler) turn(ctx context.Context, m message) {
 	defer s.mu.Unlock()
 	for n := 0; m != nil; n++ {
 		m.handle(s)
-		m = nil
-		if n < turnMax && !s.deaf() {
-			select {
-			case m = <-s.inbox:
-			default:
-			}
+		if m = nil; n < turnMax {
+			m = s.nextMessage()
 		}
 	}
 	if s.displaced {
@@ -200,6 +201,26 @@ func (s *Scheduler) turn(ctx context.Context, m message) {
 	}
 	s.seal()
 	s.snapshotStep()
+}
+
+// nextMessage is one that waits, nil if none does: what is in the log first.
+func (s *Scheduler) nextMessage() (m message) {
+	if s.displaced {
+		return nil
+	}
+	select {
+	case m = <-s.stream:
+		return m
+	default:
+	}
+	if s.deaf() {
+		return nil
+	}
+	select {
+	case m = <-s.inbox:
+	default:
+	}
+	return m
 }
 
 // drain stores what is decided, for a moment, at the end.
@@ -224,6 +245,10 @@ func (s *Scheduler) drain() {
 			s.mu.Lock()
 			m.handle(s)
 			s.mu.Unlock()
+		case m := <-s.stream: // it may tell of our own commit
+			s.mu.Lock()
+			m.handle(s)
+			s.mu.Unlock()
 		case <-timeout.C:
 			s.log.Warn("stopped with commits whose outcome is unknown", "commits", left)
 			return
@@ -239,7 +264,7 @@ func (s *Scheduler) arm(timer *time.Timer) {
 	if due, any := s.state.NextDue(); any && !s.deaf() {
 		wait = max(0, due.Std().Sub(s.cfg.Clock()))
 	}
-	if s.sending == nil && len(s.open) > 0 { // it is held
+	if s.sending == nil && len(s.open) > 0 && !s.displaced { // it is held
 		if held := max(0, time.Until(s.holdUntil)); wait < 0 || wait > held {
 			wait = held
 		}

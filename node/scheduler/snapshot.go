@@ -157,18 +157,17 @@ func (s *Scheduler) section(partition int) (section, error) {
 	return section{partition, s.state.Seq(), sha256.Sum256(body), body}, err
 }
 
-// lastSnapshot is made when all loops have ended and all is stored.
+// lastSnapshot is made when all loops have ended and all is stored. One that is
+// under way ends with the process, whatever its end was.
 func (s *Scheduler) lastSnapshot() {
-	if s.cfg.SnapshotFile == "" || s.Err() != nil || len(s.open) > 0 || len(s.ahead) > 0 || s.displaced {
-		return
-	}
 	if s.snap.written != nil {
-		if s.snap.sections != nil {
-			close(s.snap.sections)
-		}
+		s.snap.abandon()
 		if err := <-s.snap.written; err != nil {
 			s.log.Warn("a snapshot could not be written; another follows", "error", err)
 		}
+	}
+	if s.cfg.SnapshotFile == "" || s.Err() != nil || len(s.open) > 0 || len(s.ahead) > 0 || s.displaced {
+		return
 	}
 	sections := make(chan section, sectionCount)
 	for p := -1; p < eventlog.Partitions; p++ {

@@ -67,6 +67,17 @@ func (m statusAsked) handle(s *Scheduler) {
 	m <- st
 }
 
+// Owners are the names of the nodes that own the partitions, as far as this
+// node knows: for who seeks the owner, not for decisions.
+func (s *Scheduler) Owners() (names [eventlog.Partitions]string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for p, o := range s.owners() {
+		names[p] = o.Node
+	}
+	return names
+}
+
 // Executor finds a live executor of a pool, for a check of code.
 func (s *Scheduler) Executor(ctx context.Context, pool string) (name string, found bool) {
 	for _, e := range s.Status(ctx).Executors {

@@ -1,0 +1,216 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/command"
+	"github.com/belfryhq/belfry/testing/check"
+)
+
+// work asks for one thing after the other until there were n.
+func (c *client) work(n int, within time.Duration) {
+	pause := within / time.Duration(n)
+	for range n {
+		time.Sleep(c.odds.span(0, 2*pause))
+		c.something()
+	}
+}
+
+// something is one wish, by chance.
+func (c *client) something() {
+	o := c.odds
+	switch dice := o.below(100); {
+	case dice < 40:
+		c.createItem()
+	case dice < 45:
+		c.createTrigger()
+	case dice < 50:
+		c.call()
+	case dice < 60:
+		c.changeItem()
+	case dice < 66:
+		c.cancelItem()
+	case dice < 80:
+		c.changeTrigger()
+	case dice < 83:
+		c.updateFunction()
+	case dice < 86:
+		c.cancelRun()
+	default:
+		c.look()
+	}
+}
+
+// createFunction asks until there is one.
+func (c *client) createFunction(name string) {
+	x := wish{verb: "function.create", entity: "function", prefix: eventlog.PrefixFunction,
+		command: func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewCreateFunction(by, api.FunctionInput{Name: &name, Code: text("code"), Timeout: text("10h"),
+				OnExecutorLoss: text(pick(c.odds, []string{"retry", "retry", "fail"}))}, id)
+		}}
+	id, ok := c.ask(x)
+	for !ok {
+		id, ok = c.ask(x)
+	}
+	c.functions = append(c.functions, id)
+}
+
+func (c *client) function() *api.RefInput {
+	return &api.RefInput{IDOrName: pick(c.odds, c.w.functions), IsID: true}
+}
+
+func (c *client) createItem() {
+	o := c.odds
+	at := time.Now().Add(o.span(-c.w.plan.scale, 60*c.w.plan.scale)).UTC().Format(time.RFC3339Nano)
+	in := api.ItemInput{Name: text("item"), RunDateTime: &at, Function: c.function(), Retry: c.retry()}
+	priority := o.below(3)
+	in.Priority = &priority
+	id, ok := c.ask(wish{verb: "item.create", entity: "item", prefix: eventlog.PrefixItem,
+		command: func(by command.By, id string) (command.Command, *api.Error) { return command.NewCreateItem(by, in, id) }})
+	if ok {
+		c.items = append(c.items, id)
+	}
+}
+
+func (c *client) retry() *api.RetryInput {
+	attempts := 1 + c.odds.below(3)
+	return &api.RetryInput{MaxAttempts: &attempts, Backoff: text(3 * c.w.plan.scale)}
+}
+
+func (c *client) createTrigger() {
+	o := c.odds
+	active := !o.chance(8)
+	in := api.TriggerInput{
+		Name: text("trigger"), CronSchedule: text(pick(o, c.w.plan.crons)), Function: c.function(), Active: &active,
+		Overlap: text(pick(o, []string{"skip", "allow"})), CatchUp: text(pick(o, []string{"latest", "none"})),
+		Retry: c.retry(),
+	}
+	if o.chance(4) {
+		in.Jitter = text(2 * c.w.plan.scale)
+	}
+	id, ok := c.ask(wish{verb: "trigger.create", entity: "trigger", prefix: eventlog.PrefixTrigger,
+		command: func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewCreateTrigger(by, in, id)
+		}})
+	if ok {
+		c.triggers = append(c.triggers, id)
+	}
+}
+
+func (c *client) call() {
+	in := api.Call{ID: pick(c.odds, c.w.functions)}
+	id, ok := c.ask(wish{verb: "function.run", entity: "run", prefix: eventlog.PrefixRun,
+		command: func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewCall(by, in, eventlog.EntityFunction, id)
+		}})
+	if ok {
+		c.runs = append(c.runs, id)
+	}
+}
+
+func (c *client) changeItem() {
+	if len(c.items) == 0 {
+		return
+	}
+	id := pick(c.odds, c.items)
+	at := time.Now().Add(c.odds.span(0, 30*c.w.plan.scale)).UTC().Format(time.RFC3339Nano)
+	c.ask(wish{verb: "item.update", entity: "item", id: id,
+		command: func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewUpdateItem(by, api.ItemInput{ID: id, RunDateTime: &at})
+		}})
+}
+
+func (c *client) cancelItem() {
+	if len(c.items) == 0 {
+		return
+	}
+	c.ask(wish{verb: "item.cancel", entity: "item", id: pick(c.odds, c.items),
+		command: func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewCancelItem(by, api.Cancel{ID: id})
+		}})
+}
+
+func (c *client) changeTrigger() {
+	o := c.odds
+	if len(c.triggers) == 0 {
+		return
+	}
+	id := pick(o, c.triggers)
+	p := eventlog.PartitionOf(eventlog.EntityTrigger, id)
+	x := wish{entity: "trigger", id: id}
+	switch dice := o.below(12); {
+	case dice < 3:
+		x.verb = "trigger.pause"
+		x.command = func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewPauseTrigger(by, api.Pause{ID: id})
+		}
+	case dice < 7:
+		x.verb = "trigger.resume"
+		x.command = func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewResumeTrigger(by, api.Pause{ID: id})
+		}
+	case dice < 10:
+		x.verb = "trigger.update"
+		expression := pick(o, c.w.plan.crons)
+		run := eventlog.PrefixRun + c.w.draw(p)
+		x.command = func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewUpdateTrigger(by, api.TriggerInput{ID: id, CronSchedule: &expression}, run)
+		}
+	default:
+		x = deletion(id)
+	}
+	if _, ok := c.ask(x); ok && x.verb == "trigger.delete" {
+		c.triggers = slices.DeleteFunc(c.triggers, func(t string) bool { return t == id })
+	}
+}
+
+func (c *client) updateFunction() {
+	code := c.w.nextName("code")
+	c.ask(wish{verb: "function.update", entity: "function", id: pick(c.odds, c.w.functions),
+		command: func(by command.By, id string) (command.Command, *api.Error) {
+			return command.NewUpdateFunction(by, api.FunctionInput{ID: id, Code: &code})
+		}})
+}
+
+// look reads something.
+func (c *client) look() {
+	for _, of := range []struct {
+		entity string
+		ids    []string
+	}{{"item", c.items}, {"trigger", c.triggers}, {"run", c.runs}} {
+		if len(of.ids) > 0 {
+			c.read(of.entity, pick(c.odds, of.ids))
+		}
+	}
+}
+
+// cancelRun stops a run, wherever it is decided.
+func (c *client) cancelRun() {
+	if len(c.runs) == 0 {
+		return
+	}
+	run := pick(c.odds, c.runs)
+	p := pick(c.odds, c.w.nodes).process()
+	if p == nil {
+		return
+	}
+	op := check.Op{Client: c.name, Node: p.node.name, Verb: "run.cancel", Entity: "run", ID: run, Invoked: time.Now()}
+	by := command.By{User: "admin", Now: eventlog.TimeOf(p.node.clock()), Cause: eventlog.GeneratedCause + c.w.nextName("cause"), CauseIndex: -1}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	op.Outcome = outcomeOf(p.CancelRun(ctx, by, run, "by chance"))
+	op.Returned = time.Now()
+	c.w.history.add(op)
+}
+
+// deletion is the wish that a trigger be no more.
+func deletion(id string) wish {
+	return wish{verb: "trigger.delete", entity: "trigger", id: id,
+		command: func(by command.By, id string) (command.Command, *api.Error) {
+			return command.DeleteTrigger{By: by, ID: id}, nil
+		}}
+}

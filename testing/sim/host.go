@@ -1,0 +1,142 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/belfryhq/belfry/exec"
+	"github.com/belfryhq/belfry/exec/wire"
+	"github.com/belfryhq/belfry/testing/check"
+)
+
+// host is a machine with an executor, through all its incarnations.
+type host struct {
+	w    *World
+	name string
+
+	mu   sync.Mutex
+	exec *exec.Executor
+	life *life
+}
+
+// start begins an incarnation of the real executor.
+func (h *host) start() {
+	l := h.w.newLife(h.name)
+	scale := h.w.plan.scale
+	e, err := exec.NewOn(exec.Config{
+		Name: h.name, Slots: h.w.plan.slots, Grace: scale, FlushMax: scale,
+		AnnounceEvery: scale, ReportEvery: scale / 2, HandBackAfter: scale, OwnerSilence: 5 * scale,
+		Logger: h.w.logger(h.name),
+	}, h.w.net.endpoint(l), &runtime{h})
+	if err == nil {
+		err = e.Start(context.Background())
+	}
+	if err != nil {
+		h.w.broken("executor %s does not start: %v", h.name, err)
+		return
+	}
+	h.mu.Lock()
+	h.exec, h.life = e, l
+	h.mu.Unlock()
+}
+
+// kill ends the incarnation and what it runs as kill -9 does.
+func (h *host) kill() {
+	h.mu.Lock()
+	e, l := h.exec, h.life
+	h.exec, h.life = nil, nil
+	h.mu.Unlock()
+	if e == nil {
+		return
+	}
+	l.die()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = e.Stop(ctx) // dead, it cannot tell anybody
+}
+
+// stop ends the incarnation in good order.
+func (h *host) stop() {
+	h.mu.Lock()
+	e := h.exec
+	h.exec, h.life = nil, nil
+	h.mu.Unlock()
+	if e != nil {
+		if err := e.Stop(context.Background()); err != nil {
+			h.w.broken("executor %s does not stop: %v", h.name, err)
+		}
+	}
+}
+
+// running returns how the incarnation fares, nil if there is none.
+func (h *host) running() *life {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.life
+}
+
+// runtime is the functions' code: it writes the journal, takes a while, and
+// ends in one of the ways in which code ends.
+type runtime struct{ h *host }
+
+// Version implements exec.Runtime.
+func (*runtime) Version() string { return "3.99" }
+
+// Check implements exec.Runtime.
+func (*runtime) Check(context.Context, string, string) (*wire.CodeError, error) { return nil, nil }
+
+// Run implements exec.Runtime.
+func (r *runtime) Run(ctx context.Context, job *exec.Job, _ func(wire.LogLine)) exec.Ended {
+	w := r.h.w
+	line := w.journal.begin(check.Line{
+		ID: job.Source.ID, Run: job.Run, Attempt: job.Attempt, Executor: r.h.name, Start: time.Now(),
+	})
+	if job.Source.Kind != "item" {
+		line.ID = job.Run
+	}
+	began, o := time.Now(), w.oddsOf(fmt.Sprint(job.Run, job.Attempt))
+	select {
+	case <-ctx.Done():
+		return exec.Ended{Kind: wire.Canceled, Started: began, Finished: time.Now()}
+	case <-time.After(w.plan.takes(o)):
+	}
+	w.journal.end(line, time.Now())
+	ended := exec.Ended{Kind: wire.Completed, Started: began, Finished: time.Now(), Result: []byte(fmt.Sprintf(`{"version":%d}`, job.Version))}
+	if o.chance(8) {
+		ended.Kind, ended.Result = wire.Failed, nil
+		ended.Error = &wire.Error{Type: "ValueError", Message: "no"}
+	}
+	return ended
+}
+
+// journal is what functions write outside Belfry.
+type journal struct {
+	mu    sync.Mutex
+	lines []*check.Line
+}
+
+func (j *journal) begin(l check.Line) *check.Line {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, &l)
+	return &l
+}
+
+func (j *journal) end(l *check.Line, at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l.End, l.Ended = at, true
+}
+
+// all are the lines in the order of their begins.
+func (j *journal) all() []check.Line {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	lines := make([]check.Line, len(j.lines))
+	for n, l := range j.lines {
+		lines[n] = *l
+	}
+	return lines
+}

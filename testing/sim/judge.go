@@ -1,0 +1,90 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/projection"
+	"github.com/belfryhq/belfry/testing/check"
+)
+
+// commits are the log as the judge reads it.
+func (w *World) commits() (all []check.Commit) {
+	for _, m := range w.messages() {
+		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body})
+	}
+	return all
+}
+
+func (w *World) messages() (all []eventlog.Message) {
+	info, err := w.store.Info(context.Background())
+	if err != nil {
+		w.broken("%v", err)
+		return nil
+	}
+	done := errors.New("done")
+	err = w.store.Follow(context.Background(), 1, func(m eventlog.Message) error {
+		all = append(all, m)
+		if m.Seq == info.LastSeq {
+			return done
+		}
+		return nil
+	})
+	if !errors.Is(err, done) {
+		w.broken("%v", err)
+	}
+	return all
+}
+
+// hashes are what each node makes of the whole log, and what a fold of it from
+// its first message makes. Call it when all is quiet.
+func (w *World) hashes() (all []check.Hash) {
+	fresh := projection.NewState()
+	var seq uint64
+	for _, m := range w.messages() {
+		if _, _, err := fresh.Fold(m); err != nil {
+			w.broken("%v", err)
+		}
+		seq = m.Seq
+	}
+	all = append(all, hashesOf("full fold", seq, fresh)...)
+	for _, n := range w.nodes {
+		p := n.process()
+		if p == nil {
+			w.broken("node %s has no process after all faults had ended", n.name)
+			continue
+		}
+		if _, refused := p.Read(context.Background(), func(s *projection.State) {
+			all = append(all, hashesOf(n.name, s.Seq(), s)...)
+		}); refused != nil {
+			w.broken("node %s cannot be read after all faults had ended: %v", n.name, refused)
+		}
+	}
+	return all
+}
+
+func hashesOf(node string, seq uint64, s *projection.State) (all []check.Hash) {
+	for p := range eventlog.Partitions {
+		body, err := s.Partition(p).Encode()
+		if err != nil {
+			body = []byte(err.Error())
+		}
+		all = append(all, check.Hash{Node: node, Partition: p, Seq: seq, Sum: sha256.Sum256(body)})
+	}
+	return all
+}
+
+// objections are what the processes' own auditors object to.
+func (w *World) objections() (all []string) {
+	for _, n := range w.nodes {
+		if p := n.process(); p != nil {
+			if err := p.Ready(); err != nil {
+				all = append(all, fmt.Sprintf("node %s is not ready after all faults had ended: %v", n.name, err))
+			}
+		}
+	}
+	return all
+}

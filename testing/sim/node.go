@@ -1,0 +1,185 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/scheduler"
+)
+
+// stream is the incarnation of every simulated stream.
+const stream = "01SIMULATION"
+
+// node is a member of the simulated cluster, through all its processes.
+type node struct {
+	w    *World
+	name string
+	skew atomic.Int64 // of its clock, in nanoseconds
+
+	mu       sync.Mutex
+	proc     *process // the newest one that decides; nil while none does
+	starting *process // the newest one that does not yet
+}
+
+// process is one life of a node.
+type process struct {
+	node *node
+	life *life
+	*scheduler.Scheduler
+	begun context.CancelFunc // ends a start that is under way
+}
+
+// errCrash is what kill -9 is to a process.
+var errCrash = errors.New("crash")
+
+func (n *node) snapshot() string { return filepath.Join(n.w.dir, n.name+".snapshot") }
+
+func (n *node) clock() time.Time { return time.Now().Add(time.Duration(n.skew.Load())) }
+
+// process returns the newest process, nil if there is none.
+func (n *node) process() *process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.proc
+}
+
+// boot starts a process. It returns when that decides, or could not start.
+func (n *node) boot() *process {
+	w := n.w
+	l := w.newLife(n.name)
+	p := &process{node: n, life: l}
+	log := w.log(n, l)
+	var err error
+	p.Scheduler, err = scheduler.New(scheduler.Config{
+		Node: n.name, Process: l.name, Version: "sim", Log: log, Stream: stream,
+		Bus: w.net.endpoint(l), SnapshotFile: n.snapshot(), SnapshotEvents: w.plan.snapshotEvents,
+		SnapshotEvery: 20 * w.plan.scale, Housekeeping: w.plan.scale, AnnounceEvery: w.plan.scale,
+		Clock: n.clock, Logger: w.logger(n.name),
+	})
+	if err != nil {
+		w.broken("%v", err)
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	p.begun = cancel
+	n.mu.Lock()
+	n.starting = p
+	n.mu.Unlock()
+	err = p.Start(ctx)
+	n.mu.Lock()
+	if n.starting == p {
+		n.starting = nil
+	}
+	if err == nil {
+		n.proc = p
+	}
+	n.mu.Unlock()
+	if err != nil {
+		l.die()
+		p.Stop()
+		if !errors.Is(err, errCut) && !errors.Is(err, errLog) && !errors.Is(err, context.Canceled) {
+			w.broken("node %s does not start: %v", n.name, err)
+		}
+		return nil
+	}
+	if l.severed() {
+		p.crash() // it was killed in the moment in which it was there
+	}
+	go n.mourn(p)
+	return p
+}
+
+// mourn waits for a process's end, and says whether it may have ended so.
+func (n *node) mourn(p *process) {
+	<-p.Done()
+	n.forget(p)
+	if err := p.Err(); err != nil && !errors.Is(err, errCrash) && !errors.Is(err, scheduler.ErrFenced) {
+		n.w.broken("the process of node %s ended: %v", n.name, err)
+	}
+	p.life.die()
+	p.Stop()
+}
+
+func (n *node) forget(p *process) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.proc == p {
+		n.proc = nil
+	}
+}
+
+// crash ends what there is of a node as kill -9 does: at once, wherever it is.
+func (n *node) crash() {
+	n.mu.Lock()
+	proc, starting := n.proc, n.starting
+	n.mu.Unlock()
+	if starting != nil {
+		starting.life.die()
+		starting.begun()
+	}
+	if proc != nil {
+		proc.crash()
+	}
+}
+
+func (p *process) crash() {
+	p.life.die()
+	p.Fail(errCrash)
+	<-p.Done()
+}
+
+// loseSnapshot has the next process begin from nothing.
+func (n *node) loseSnapshot() { _ = os.Remove(n.snapshot()) }
+
+// open has the node's own process be there, however long it takes.
+func (n *node) open() {
+	for n.process() == nil {
+		if n.boot() == nil {
+			time.Sleep(n.w.plan.scale)
+		}
+	}
+}
+
+// owned are the partitions that a process believes to be its node's.
+func (p *process) owned() (mine []int) {
+	for n, owner := range p.Owners() {
+		if owner == p.node.name {
+			mine = append(mine, n)
+		}
+	}
+	return mine
+}
+
+// logger keeps what processes say, for who looks for the cause of a failure.
+func (w *World) logger(name string) *slog.Logger {
+	if w.talk == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(w.talk, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", name)
+}
+
+// log is the stream as a process sees it.
+func (w *World) log(n *node, l *life) eventlog.Log {
+	var log eventlog.Log = lossyLog{w.store.With(l.faults()), l}
+	if w.plant.log != nil {
+		log = w.plant.log(n.name, log)
+	}
+	return log
+}
+
+// nextName is a name that was never given: the next of its kind.
+func (w *World) nextName(of string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.names[of]++
+	return fmt.Sprintf("%s-%d", of, w.names[of])
+}
