@@ -1,6 +1,10 @@
 package check
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Statuses of items and runs.
 const (
@@ -23,8 +27,11 @@ type Life struct {
 	Started   time.Time // as the executor told of the first attempt that ended
 	LastEvent string
 
-	open  bool
-	retry time.Time // before which no attempt follows
+	partition   int
+	born, ends  uint64 // the sequences that made it and that ended it; 0: it is open
+	target, run string // what it runs; the id of its run, once claimed
+	open        bool
+	retry       time.Time // before which no attempt follows
 }
 
 // Claim is an attempt.
@@ -33,126 +40,143 @@ type Claim struct {
 	Attempt                    int
 	At                         time.Time
 	Seq                        uint64
+
+	target  string
+	version int // of the function, in the log before the claim
+	lines   int // that functions wrote of it
 }
 
 func (l *Life) ended() bool {
 	return l.Status == completed || l.Status == failed || l.Status == canceled
 }
 
+func (l *Life) place(seq uint64) place { return place{seq, l.ID, l.partition} }
+
+// lastSeq is the sequence of its last claim, or of what made it.
+func (l *Life) lastSeq() uint64 {
+	if n := len(l.Claims); n > 0 {
+		return l.Claims[n-1].Seq
+	}
+	return l.born
+}
+
 // attempt judges the events that items and runs have in common.
 func (v *Verdict) attempt(l *Life, e *Event) {
-	if l.ended() {
-		v.violation("R4: %s of %s %s at %d, after it was %s", e.Type, l.Kind, l.ID, e.Seq, l.Status)
-	}
 	l.LastEvent = e.Type
-	switch e.verb() {
+	if l.ended() {
+		v.object("R4", e.place(), "%s of %s %s at %d, after it was %s", e.Type, l.Kind, l.ID, e.Seq, l.Status)
+		if e.verb == "claimed" { // whoever runs it has a claim
+			l.Claims = append(l.Claims, v.newClaim(l, e))
+		}
+		return
+	}
+	switch e.verb {
 	case "claimed":
-		v.must(l, e, queued)
 		v.claimed(l, e)
 		l.Status = processing
 	case "interrupted", "retry_scheduled":
-		v.must(l, e, processing)
 		v.closed(l, e)
-		l.Status, l.retry = queued, e.moment("retry_at")
+		l.Status, l.retry = queued, e.Data.RetryAt
 	case "completed", "failed":
-		v.must(l, e, processing)
 		v.closed(l, e)
-		l.Ends++
 		l.Status = completed
-		if e.verb() == "failed" {
+		if e.verb == "failed" {
 			l.Status = failed
 		}
+		l.Ends, l.ends = l.Ends+1, e.Seq
 	case "canceled":
 		if l.Status == processing {
 			v.closed(l, e)
 		}
-		l.Ends++
 		l.Status, l.Canceled = canceled, e.Time
+		l.Ends, l.ends = l.Ends+1, e.Seq
 	default:
-		v.violation("%s is no event of %ss (at %d)", e.Type, l.Kind, e.Seq)
+		v.object("R1", e.place(), "%s is no event of %ss (at %d)", e.Type, l.Kind, e.Seq)
 	}
 }
 
 // must judges R1: a transition begins where it may.
-func (v *Verdict) must(l *Life, e *Event, status string) {
-	if l.Status != status {
-		v.violation("R1: %s of %s %s at %d, while it was %s", e.Type, l.Kind, l.ID, e.Seq, l.Status)
+func (v *Verdict) must(l *Life, e *Event, status string) bool {
+	if l.Status == status {
+		return true
 	}
+	v.object("R1", e.place(), "%s of %s %s at %d, while it was %s", e.Type, l.Kind, l.ID, e.Seq, l.Status)
+	return false
 }
 
-// claimed judges C1, C3 and R3: one claim for each attempt, in order, never
-// before the due time.
-func (v *Verdict) claimed(l *Life, e *Event) {
+func (v *Verdict) newClaim(l *Life, e *Event) Claim {
 	c := Claim{
-		Run: e.text("run"), Executor: e.text("executor"), Incarnation: e.text("incarnation"),
-		Attempt: e.number("attempt"), At: e.Time, Seq: e.Seq,
+		Run: e.Data.Run, Executor: e.Data.Executor, Incarnation: e.Data.Incarnation,
+		Attempt: e.Data.Attempt, At: e.Time, Seq: e.Seq, target: l.target,
 	}
-	if l.open {
-		v.violation("C1: %s %s is claimed at %d while a claim is open", l.Kind, l.ID, e.Seq)
+	if f := v.functions[c.target]; f != nil {
+		c.version = f.version
 	}
-	if c.Attempt != len(l.Claims)+1 {
-		v.violation("R3: %s %s has attempt %d after %d", l.Kind, l.ID, c.Attempt, len(l.Claims))
+	return c
+}
+
+// claimed judges C1, C3, C6 and R3: one claim for each attempt, in order, never
+// before the due time, and that one the current.
+func (v *Verdict) claimed(l *Life, e *Event) {
+	c := v.newClaim(l, e)
+	switch {
+	case l.open:
+		v.object("C1", e.place(), "%s %s is claimed at %d while the claim of %d is open", l.Kind, l.ID, e.Seq, l.lastSeq())
+	case c.Attempt > 0 && c.Attempt <= len(l.Claims):
+		v.object("C1", e.place(), "attempt %d of %s %s is claimed at %d a second time", c.Attempt, l.Kind, l.ID, e.Seq)
+	case c.Attempt != len(l.Claims)+1:
+		v.object("R3", e.place(), "%s %s has attempt %d after %d", l.Kind, l.ID, c.Attempt, len(l.Claims))
 	}
-	if c.At.Before(l.Due) {
-		v.violation("C3: %s %s, due at %s, is claimed at %s", l.Kind, l.ID, stamp(l.Due), stamp(c.At))
-	}
-	if c.At.Before(l.retry) {
-		v.violation("C3: %s %s, to be tried again at %s, is claimed at %s", l.Kind, l.ID, stamp(l.retry), stamp(c.At))
+	switch at := e.Data.ScheduledFor; {
+	case l.Kind == "item" && !at.IsZero() && !at.Equal(l.Due):
+		v.object("C6", e.place(), "%s %s is claimed at %d as due at %s, by its current revision it is due at %s", l.Kind, l.ID, e.Seq, stamp(at), stamp(l.Due))
+	case c.At.Before(l.Due):
+		v.object("C3", e.place(), "%s %s, due at %s, is claimed at %s", l.Kind, l.ID, stamp(l.Due), stamp(c.At))
+	case c.At.Before(l.retry):
+		v.object("C3", e.place(), "%s %s, to be tried again at %s, is claimed at %s", l.Kind, l.ID, stamp(l.retry), stamp(c.At))
 	}
 	if c.Executor == "" {
-		v.violation("the claim of %s %s at %d names no executor", l.Kind, l.ID, e.Seq)
+		v.object("R2", e.place(), "the claim of %s %s at %d names no executor", l.Kind, l.ID, e.Seq)
 	}
-	l.Claims, l.open = append(l.Claims, c), true
+	if n := len(l.Claims); n > 0 && l.Claims[n-1].Run != c.Run {
+		v.object("R3", e.place(), "attempt %d of %s %s at %d is of run %s, the one before was of %s", c.Attempt, l.Kind, l.ID, e.Seq, c.Run, l.run)
+	}
+	l.Claims, l.open, l.run = append(l.Claims, c), true, c.Run
 }
 
-// closed judges R2 and R3: what ends an attempt is of that attempt.
+// closed judges R2: what ends an attempt is of that attempt, by its executor
+// and, where the event tells, that incarnation of it.
 func (v *Verdict) closed(l *Life, e *Event) {
-	if !l.open || len(l.Claims) == 0 {
-		v.violation("R3: %s of %s %s at %d closes no open attempt", e.Type, l.Kind, l.ID, e.Seq)
+	if !v.must(l, e, processing) || !l.open {
 		return
 	}
-	c := l.Claims[len(l.Claims)-1]
-	if e.number("attempt") != c.Attempt || e.text("executor") != c.Executor || e.text("run") != c.Run {
-		v.violation("R2: %s of %s %s at %d is of attempt %d on %s, open is %d on %s",
-			e.Type, l.Kind, l.ID, e.Seq, e.number("attempt"), e.text("executor"), c.Attempt, c.Executor)
+	c := &l.Claims[len(l.Claims)-1]
+	switch d := &e.Data; {
+	case d.Attempt != c.Attempt || d.Executor != c.Executor || d.Run != c.Run:
+		v.object("R2", e.place(), "%s of %s %s at %d is of attempt %d of %s on %s, open is %d of %s on %s",
+			e.Type, l.Kind, l.ID, e.Seq, d.Attempt, d.Run, d.Executor, c.Attempt, c.Run, c.Executor)
+	case d.Incarnation != "" && d.Incarnation != c.Incarnation:
+		v.object("R2", e.place(), "%s of %s %s at %d is of incarnation %s of %s, open is an attempt of incarnation %s",
+			e.Type, l.Kind, l.ID, e.Seq, d.Incarnation, c.Executor, c.Incarnation)
+	default:
+		v.newest(l, c, e)
 	}
 	if l.Started.IsZero() {
-		l.Started = e.moment("started_date")
+		l.Started = e.Data.Started
 	}
 	l.open = false
 }
 
-// lives are all items and runs.
+// lives are all items and runs, in the order of their ids.
 func (v *Verdict) lives(yield func(id string, l *Life) bool) {
-	for id, i := range v.Items {
-		if !yield(id, &i.Life) {
+	for _, id := range slices.Sorted(maps.Keys(v.Items)) {
+		if !yield(id, &v.Items[id].Life) {
 			return
 		}
 	}
-	for id, r := range v.Runs {
-		if !yield(id, &r.Life) {
+	for _, id := range slices.Sorted(maps.Keys(v.Runs)) {
+		if !yield(id, &v.Runs[id].Life) {
 			return
-		}
-	}
-}
-
-// Journal compares what functions wrote outside with the claims (R6): entry
-// names an item, or the run of a trigger or a call; count is how often it wrote
-// its line. What completed wrote at least once, nothing wrote more often than
-// it was claimed.
-func (v *Verdict) Journal(wrote map[string]int) {
-	for id, l := range v.lives {
-		n := wrote[id]
-		if n > len(l.Claims) {
-			v.violation("R6: %s %s ran %d times and was claimed %d times", l.Kind, id, n, len(l.Claims))
-		}
-		if l.Status == completed && n == 0 {
-			v.violation("R6: %s %s completed and never ran", l.Kind, id)
-		}
-	}
-	for id := range wrote {
-		if v.Items[id] == nil && v.Runs[id] == nil {
-			v.violation("R6: %s ran and was never created", id)
 		}
 	}
 }
@@ -161,9 +185,7 @@ func (v *Verdict) Journal(wrote map[string]int) {
 func (v *Verdict) AllEnded() {
 	for id, l := range v.lives {
 		if l.Ends != 1 {
-			v.violation("R8: %s %s is %s with %d ends", l.Kind, id, l.Status, l.Ends)
+			v.object("R8", l.place(v.end()), "%s %s is %s with %d ends", l.Kind, id, l.Status, l.Ends)
 		}
 	}
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -1,10 +1,9 @@
 package check
 
 import (
+	"maps"
 	"slices"
 	"time"
-
-	"github.com/belfryhq/belfry/testing/check/crontab"
 )
 
 const day = 24 * time.Hour
@@ -36,18 +35,18 @@ func bound(t time.Time) time.Time {
 }
 
 // change takes over what an event says.
-func (p *plan) change(e *Event) {
-	if e.has("cron_schedule") {
-		p.expression = e.text("cron_schedule")
+func (p *plan) change(d *Facts) {
+	if d.CronSchedule != nil {
+		p.expression = *d.CronSchedule
 	}
-	if e.has("anchor") {
-		p.anchor = e.moment("anchor")
+	if d.Anchor != nil {
+		p.anchor = *d.Anchor
 	}
-	if e.has("starts_at") {
-		p.starts = bound(e.moment("starts_at"))
+	if d.StartsAt != nil {
+		p.starts = bound(*d.StartsAt)
 	}
-	if e.has("ends_at") {
-		p.ends = bound(e.moment("ends_at"))
+	if d.EndsAt != nil {
+		p.ends = bound(*d.EndsAt)
 	}
 }
 
@@ -78,17 +77,17 @@ func (v *Verdict) day(p plan, begin time.Time) []time.Time {
 	of, known := v.days[key]
 	if !known {
 		var err error
-		of, err = crontab.Occurrences(p.expression, p.anchor, begin.Add(-time.Nanosecond), begin.Add(day-time.Nanosecond))
+		of, err = v.evaluate(p.expression, p.anchor, begin.Add(-time.Nanosecond), begin.Add(day-time.Nanosecond))
 		if err != nil {
-			v.violation("C4: %q is no schedule: %v", p.expression, err)
+			v.object("C4", place{seq: max(1, v.end()), partition: -1}, "%q is no schedule: %v", p.expression, err)
 		}
 		v.days[key] = of
 	}
 	return of
 }
 
-// first is the first occurrence after a moment; zero if there is none.
-func (v *Verdict) first(p plan, after time.Time) time.Time {
+// next is the first occurrence after a moment; zero if there is none.
+func (v *Verdict) next(p plan, after time.Time) time.Time {
 	if !p.starts.IsZero() {
 		after = later(after, p.starts.Add(-time.Nanosecond))
 	}
@@ -105,52 +104,61 @@ func (v *Verdict) first(p plan, after time.Time) time.Time {
 }
 
 // settle judges C2, C4 and C8 of a trigger's occurrences up to a moment: each
-// has exactly one outcome, and there are no others.
-func (v *Verdict) settle(t *Trigger, until time.Time) {
+// has exactly one outcome, and there are no others. Seq is the commit that lets
+// it be known.
+func (v *Verdict) settle(t *Trigger, until time.Time, seq uint64) {
 	if t.Status != active || t.plan.expression == "" {
 		return
 	}
 	until = later(until, t.decided)
 	expected := v.occurrences(t.plan, t.plan.after, until)
 	slices.SortStableFunc(t.found, func(a, b outcome) int { return a.from.Compare(b.from) })
+	missing := 0
+	lacks := func(at time.Time, seq uint64) {
+		if missing++; missing <= missingMax {
+			v.object("C2", t.place(seq), "trigger %s has no outcome of %s", t.ID, stamp(at))
+		}
+	}
 	place := 0
 	for _, o := range t.found {
 		for ; place < len(expected) && expected[place].Before(o.from); place++ {
-			v.violation("C2: trigger %s has no outcome of %s", t.ID, stamp(expected[place]))
+			lacks(expected[place], o.seq)
 		}
 		if place == 0 || place > 0 && expected[place-1].Before(o.from) {
 			place = v.covers(t, o, expected, place)
 			continue
 		}
-		v.violation("C2: trigger %s has a second outcome of %s at %d", t.ID, stamp(o.from), o.seq)
+		v.object("C2", t.place(o.seq), "trigger %s has a second outcome of %s at %d", t.ID, stamp(o.from), o.seq)
 		for place < len(expected) && !expected[place].After(o.to) {
 			place++
 		}
 	}
 	for ; place < len(expected); place++ {
-		v.violation("C2: trigger %s has no outcome of %s", t.ID, stamp(expected[place]))
+		lacks(expected[place], seq)
 	}
 	t.found, t.plan.after = nil, later(t.plan.after, until)
 }
 
+// missingMax bounds what is said of one gap.
+const missingMax = 10
+
 // covers judges one outcome, of which none before it took a part, and returns
 // the place after it.
 func (v *Verdict) covers(t *Trigger, o outcome, expected []time.Time, place int) int {
-	begin := place
+	begin, at := place, t.place(o.seq)
 	for place < len(expected) && !expected[place].After(o.to) {
 		place++
 	}
 	if !o.from.After(t.plan.after) {
-		v.violation("C2: trigger %s decides %s at %d, which is behind it: it follows %s", t.ID, stamp(o.from), o.seq, stamp(t.plan.after))
+		v.object("C2", at, "trigger %s decides %s at %d, which is behind it: it follows %s", t.ID, stamp(o.from), o.seq, stamp(t.plan.after))
 		return place
 	}
 	if begin == place || !expected[begin].Equal(o.from) {
-		v.violation("C4: trigger %s decides %s at %d, which is no occurrence of %q", t.ID, stamp(o.from), o.seq, t.plan.expression)
+		v.object("C4", at, "trigger %s decides %s at %d, which is no occurrence of %q", t.ID, stamp(o.from), o.seq, t.plan.expression)
 	} else if !expected[place-1].Equal(o.to) {
-		v.violation("C4: trigger %s decides %s at %d, which is no occurrence of %q", t.ID, stamp(o.to), o.seq, t.plan.expression)
-	}
-	if place-begin != o.count {
-		v.violation("C8: trigger %s at %d decides %d occurrences from %s to %s, there are %d", t.ID, o.seq, o.count, stamp(o.from), stamp(o.to), place-begin)
+		v.object("C4", at, "trigger %s decides %s at %d, which is no occurrence of %q", t.ID, stamp(o.to), o.seq, t.plan.expression)
+	} else if place-begin != o.count {
+		v.object("C8", at, "trigger %s at %d decides %d occurrences from %s to %s, there are %d", t.ID, o.seq, o.count, stamp(o.from), stamp(o.to), place-begin)
 	}
 	return place
 }
@@ -161,7 +169,7 @@ func (v *Verdict) AllDecided(until time.Time) {
 	if until.IsZero() {
 		until = v.Last
 	}
-	for _, t := range v.Triggers {
-		v.settle(t, until)
+	for _, id := range slices.Sorted(maps.Keys(v.Triggers)) {
+		v.settle(v.Triggers[id], until, v.end())
 	}
 }

@@ -169,7 +169,7 @@ func soundBooks() map[string]verdict {
 			write("run.claimed", run(0), 1.7, attempt(0, 1, 2)), ""},
 		"a new expression": {once().write("trigger.updated", sts, 2.5, with("cron_schedule", "*/5 * * * * *", "anchor", at(2.5), "next_run", at(5))).
 			fire(2, 5, 5.001, "next_run", at(10)), ""},
-		"every three seconds": {newBook().write("trigger.created", sts, 0.5, with("cron_schedule", "@every 3s", "function", function, "active", true,
+		"every three seconds": {newBook().write("trigger.created", sts, 0.5, with("name", "t", "cron_schedule", "@every 3s", "function", function, "active", true,
 			"overlap", "skip", "catch_up", "latest", "catch_up_window", "24h", "anchor", at(0.5), "next_run", at(3.5))).
 			fire(0, 3.5, 3.501, "next_run", at(6.5)), ""},
 		"between its bounds": {trigger("starts_at", at(2), "ends_at", at(2), "anchor", at(2), "next_run", at(2)).
@@ -236,9 +236,9 @@ func TestTheJudgeOfTriggers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := check.Log(c.book.log())
 			v.AllDecided(time.Time{})
-			said := strings.Join(v.Violations, "; ")
-			if c.objects == "" && said != "" || !strings.Contains(said, c.objects) {
-				t.Errorf("the judge said %q, nothing of %q", said, c.objects)
+			objections := said(v)
+			if c.objects == "" && objections != "" || !strings.Contains(objections, c.objects) {
+				t.Errorf("the judge said %q, nothing of %q", objections, c.objects)
 			}
 		})
 	}
@@ -271,8 +271,8 @@ func TestTheJudgeOfChains(t *testing.T) {
 					log[n].Body, planted = []byte(body), true
 				}
 			}
-			if said := strings.Join(check.Log(log).Violations, "; "); !planted || !strings.Contains(said, c.objects) {
-				t.Errorf("the judge said %q, nothing of %q", said, c.objects)
+			if objections := said(check.Log(log)); !planted || !strings.Contains(objections, c.objects) {
+				t.Errorf("the judge said %q, nothing of %q", objections, c.objects)
 			}
 		})
 	}
