@@ -8,8 +8,8 @@ import (
 
 // Fault is something that was done to the cluster. A zero To: it never ended.
 // Of its Kind these words mean something: "clock", "skew" and "jump", that
-// times which the node tells are not to be trusted; "split", "cut", "partition"
-// and "network", that a read may be of the past.
+// times which the node tells are not to be trusted any more, also after it;
+// "split", "cut", "partition" and "network", that a read may be of the past.
 type Fault struct {
 	Kind, Node string
 	From, To   time.Time
@@ -47,6 +47,20 @@ func (v *Verdict) during(at time.Time, after time.Duration, words func() []strin
 	}
 	return false
 }
+
+// wrong says that a node's clock had been put wrong by a moment of another's.
+func (v *Verdict) wrong(node string, at time.Time) bool {
+	for n := range v.faults {
+		if f := &v.faults[n]; (f.Node == node || f.Node == "") && f.is(clocks) && !at.Before(f.From.Add(-clockMax)) {
+			return true
+		}
+	}
+	return false
+}
+
+// clockMax is how far behind the others a wrong clock may tell that it went
+// wrong.
+const clockMax = time.Hour
 
 // slack is how much longer what may take from one moment to another may take:
 // the union of the faults that overlap with it, and with what they add to it.

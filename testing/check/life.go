@@ -41,6 +41,7 @@ type Claim struct {
 	At                         time.Time
 	Seq                        uint64
 
+	lane    string
 	target  string
 	version int // of the function, in the log before the claim
 	lines   int // that functions wrote of it
@@ -107,7 +108,7 @@ func (v *Verdict) must(l *Life, e *Event, status string) bool {
 func (v *Verdict) newClaim(l *Life, e *Event) Claim {
 	c := Claim{
 		Run: e.Data.Run, Executor: e.Data.Executor, Incarnation: e.Data.Incarnation,
-		Attempt: e.Data.Attempt, At: e.Time, Seq: e.Seq, target: l.target,
+		Attempt: e.Data.Attempt, At: e.Time, Seq: e.Seq, lane: e.lane, target: l.target,
 	}
 	if f := v.functions[c.target]; f != nil {
 		c.version = f.version

@@ -77,7 +77,7 @@ func (v *Verdict) line(x *Line) {
 	if c.lines++; c.lines > 1 {
 		v.object("R6", at, "attempt %d of %s %s ran %d times, the last at %s", x.Attempt, l.Kind, l.ID, c.lines, stamp(x.Start))
 	}
-	if v.during(x.Start, 0, clocks) {
+	if v.wrong(c.lane, x.Start) {
 		return // the node's times are not to be compared
 	}
 	switch due := later(l.Due, time.Time{}); {

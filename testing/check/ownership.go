@@ -150,7 +150,7 @@ func drawn(id string) string {
 // prove nothing.
 func (v *Verdict) outlived(e *Event, l *lane) bool {
 	at := drawn(e.ID)
-	return at != "" && l.drawn != "" && at < l.drawn && !v.during(e.Time, time.Hour, clocks)
+	return at != "" && l.drawn != "" && at < l.drawn && !v.wrong(e.lane, e.Time)
 }
 
 // genesis judges N1 when the first commit was read: everything is owned.

@@ -65,7 +65,10 @@ func (v *Verdict) remember(e *Event) {
 	}
 	switch e.Entity {
 	case "partitions":
-		g.more = fmt.Sprintf("%v from %q to %q", e.Data.Partitions, e.Data.From, e.Data.To)
+		g.more = fmt.Sprintf("%d partitions from %q to %q", len(e.Data.Partitions), e.Data.From, e.Data.To)
+		if len(e.Data.Partitions) <= partitions/4 {
+			g.more += fmt.Sprint(" ", e.Data.Partitions)
+		}
 	case "trigger":
 		g.more = e.Data.From
 	}

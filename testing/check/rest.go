@@ -53,7 +53,7 @@ func (v *Verdict) startsAfter(o *Op, property string) {
 // after the op had returned, and the trigger not resumed meanwhile.
 func (v *Verdict) claimsAfter(o *Op, property string, l *Life) {
 	for _, c := range l.Claims {
-		if !c.At.After(o.Returned) || property == "C5" && c.Attempt != 1 || v.during(c.At, 0, clocks) {
+		if !c.At.After(o.Returned) || property == "C5" && c.Attempt != 1 || v.wrong(c.lane, o.Returned) {
 			continue
 		}
 		if t := v.Triggers[o.ID]; t != nil && t.resumedBetween(o.Seq, c.Seq) {
