@@ -113,7 +113,7 @@ func (v *Verdict) ordered(ops []Op, asked map[string]time.Time) {
 		if !o.told() {
 			continue
 		}
-		if o.Seq > 0 {
+		if o.Seq > 0 && !o.Read {
 			ends = append(ends, moment{o.Returned, o.Seq, o})
 		}
 		at, seq := o.Invoked, o.Seq

@@ -41,8 +41,11 @@ func (v *Verdict) Lines(lines []Line) {
 		v.line(&lines[n])
 	}
 	for id, l := range v.lives {
-		if l.Status == completed && len(l.Claims) > 0 && l.Claims[len(l.Claims)-1].lines == 0 {
-			v.object("R6", l.place(l.ends), "%s %s completed with attempt %d, of which no function wrote", l.Kind, id, len(l.Claims))
+		if l.Status != completed {
+			continue
+		}
+		if n := len(l.Claims) - 1; n >= 0 && l.Claims[n].Seq <= l.ends && l.Claims[n].lines == 0 {
+			v.object("R6", l.place(l.ends), "%s %s completed with attempt %d, of which no function wrote", l.Kind, id, n+1)
 		}
 	}
 	if v.Lateness > 0 {

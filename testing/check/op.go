@@ -40,7 +40,10 @@ type Op struct {
 }
 
 func (o *Op) String() string {
-	s := o.Verb + " of " + o.ID + " by " + o.Client + " at " + o.Node
+	s := o.Verb + " of " + o.ID + " by " + o.Client
+	if o.Node != "" {
+		s += " at " + o.Node
+	}
 	if o.Request != "" {
 		s += " (request " + o.Request + ")"
 	}

@@ -17,7 +17,7 @@ func (v *Verdict) rested(o *Op) {
 			v.startsAfter(o, "C7")
 		}
 	case "item.cancel", "run.cancel":
-		if l := v.life(o.ID); l != nil && !v.shows(o, canceled, completed, failed) {
+		if l := v.life(o.ID); l != nil && !v.shows(o, canceled) {
 			v.claimsAfter(o, "C7", l)
 		}
 	}
