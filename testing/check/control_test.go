@@ -14,7 +14,7 @@ type control struct {
 
 // controls are all of them.
 func controls() []control {
-	return slicesOf(logControls(), laneControls(), scheduleControls(), runControls(), journalControls(), clientControls(), nodeControls())
+	return slicesOf(logControls(), laneControls(), scheduleControls(), runControls(), journalControls(), clientControls(), nodeControls(), rareControls())
 }
 
 func slicesOf(all ...[]control) (flat []control) {

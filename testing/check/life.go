@@ -42,6 +42,7 @@ type Claim struct {
 	Seq                        uint64
 
 	lane    string
+	due     time.Time
 	target  string
 	version int // of the function, in the log before the claim
 	lines   int // that functions wrote of it
@@ -108,7 +109,7 @@ func (v *Verdict) must(l *Life, e *Event, status string) bool {
 func (v *Verdict) newClaim(l *Life, e *Event) Claim {
 	c := Claim{
 		Run: e.Data.Run, Executor: e.Data.Executor, Incarnation: e.Data.Incarnation,
-		Attempt: e.Data.Attempt, At: e.Time, Seq: e.Seq, lane: e.lane, target: l.target,
+		Attempt: e.Data.Attempt, At: e.Time, Seq: e.Seq, lane: e.lane, target: l.target, due: l.Due,
 	}
 	if f := v.functions[c.target]; f != nil {
 		c.version = f.version

@@ -83,11 +83,11 @@ func (v *Verdict) line(x *Line) {
 	if v.wrong(c.lane, x.Start) {
 		return // the node's times are not to be compared
 	}
-	switch due := later(l.Due, time.Time{}); {
+	switch {
 	case x.Start.Before(c.At):
 		v.object("R6", at, "attempt %d of %s %s ran at %s, before its claim at %d of %s", x.Attempt, l.Kind, l.ID, stamp(x.Start), c.Seq, stamp(c.At))
-	case x.Start.Before(due):
-		v.object("C3", at, "attempt %d of %s %s ran at %s, it is due at %s", x.Attempt, l.Kind, l.ID, stamp(x.Start), stamp(due))
+	case x.Start.Before(c.due):
+		v.object("C3", at, "attempt %d of %s %s ran at %s, it is due at %s", x.Attempt, l.Kind, l.ID, stamp(x.Start), stamp(c.due))
 	}
 }
 
