@@ -11,7 +11,7 @@ func (v *Verdict) item(e *Event) {
 		if known {
 			v.violation("item %s is created again at %d", e.Subject, e.Seq)
 		}
-		v.Items[e.Subject] = &Item{Life{Kind: "item", ID: e.Subject, Due: e.moment("run_date_time"), Status: queued, LastEvent: e.Type}}
+		v.Items[e.Subject] = &Item{Life{Kind: "item", ID: e.Subject, Due: e.moment("run_date_time"), Status: queued, LastEvent: e.Type, target: e.id("function")}}
 		return
 	}
 	if !known {
@@ -19,6 +19,9 @@ func (v *Verdict) item(e *Event) {
 		return
 	}
 	if e.verb() != "updated" {
+		if at := e.moment("scheduled_for"); e.verb() == "claimed" && !at.IsZero() && !at.Equal(i.Due) {
+			v.violation("C6: item %s is claimed at %d for %s, it is due at %s", i.ID, e.Seq, stamp(at), stamp(i.Due))
+		}
 		v.attempt(&i.Life, e)
 		return
 	}
@@ -26,6 +29,9 @@ func (v *Verdict) item(e *Event) {
 	i.LastEvent = e.Type
 	if due := e.moment("run_date_time"); !due.IsZero() {
 		i.Due = due
+	}
+	if e.has("function") || e.has("automation") {
+		i.target = e.id("function")
 	}
 }
 

@@ -23,8 +23,12 @@ type Life struct {
 	Started   time.Time // as the executor told of the first attempt that ended
 	LastEvent string
 
-	open  bool
-	retry time.Time // before which no attempt follows
+	// EndSeq is the sequence of the commit that ended it.
+	EndSeq uint64
+
+	open   bool
+	target string    // the function that it runs
+	retry  time.Time // before which no attempt follows
 }
 
 // Claim is an attempt.
@@ -33,6 +37,10 @@ type Claim struct {
 	Attempt                    int
 	At                         time.Time
 	Seq                        uint64
+	// Ended is how an event closed it: completed, failed, …; "" while it is open.
+	Ended string
+
+	version int // the function's newest at the claim; 0: it is gone
 }
 
 func (l *Life) ended() bool {
@@ -58,6 +66,7 @@ func (v *Verdict) attempt(l *Life, e *Event) {
 		v.must(l, e, processing)
 		v.closed(l, e)
 		l.Ends++
+		l.EndSeq = e.Seq
 		l.Status = completed
 		if e.verb() == "failed" {
 			l.Status = failed
@@ -67,6 +76,7 @@ func (v *Verdict) attempt(l *Life, e *Event) {
 			v.closed(l, e)
 		}
 		l.Ends++
+		l.EndSeq = e.Seq
 		l.Status, l.Canceled = canceled, e.Time
 	default:
 		v.violation("%s is no event of %ss (at %d)", e.Type, l.Kind, e.Seq)
@@ -85,7 +95,7 @@ func (v *Verdict) must(l *Life, e *Event, status string) {
 func (v *Verdict) claimed(l *Life, e *Event) {
 	c := Claim{
 		Run: e.text("run"), Executor: e.text("executor"), Incarnation: e.text("incarnation"),
-		Attempt: e.number("attempt"), At: e.Time, Seq: e.Seq,
+		Attempt: e.number("attempt"), At: e.Time, Seq: e.Seq, version: v.versions[l.target],
 	}
 	if l.open {
 		v.violation("C1: %s %s is claimed at %d while a claim is open", l.Kind, l.ID, e.Seq)
@@ -119,6 +129,10 @@ func (v *Verdict) closed(l *Life, e *Event) {
 	if l.Started.IsZero() {
 		l.Started = e.moment("started_date")
 	}
+	if ran := e.number("function_version"); ran != 0 && c.version != 0 && ran != c.version {
+		v.violation("C6: attempt %d of %s %s, claimed at %d, ran version %d of its function, the newest was %d", c.Attempt, l.Kind, l.ID, c.Seq, ran, c.version)
+	}
+	l.Claims[len(l.Claims)-1].Ended = e.verb()
 	l.open = false
 }
 

@@ -42,10 +42,24 @@ type Verdict struct {
 	Openings        int
 	// Last is the time of the last event.
 	Last time.Time
-	// Violations are sentences, the first ones found first.
+	// Violations are sentences, the first ones found first; most begin with the
+	// property that broke.
 	Violations []string
+	// Skew is how far the clocks of those who wrote may be apart; 0 is one clock.
+	Skew time.Duration
+	// Late is how late a run may start besides what faults excuse; 0 is any.
+	Late time.Duration
 
-	entities map[string]last // entity/id → its last event
+	next     uint64              // sequence
+	entities map[string]last     // entity/id → its last event
+	stories  map[string][]uint64 // entity/id → sequence of its event of revision 1, 2, …
+	causes   map[string][]uint64 // request → sequences of what it did
+	askers   map[string]*Event   // request → its first event
+	sums     []uint64            // of each commit's body
+	owners   ownership
+	versions map[string]int // function → its newest version
+	faults   []Fault
+	report   report
 	ids      map[string]bool // of events
 	touched  []*Trigger      // in this commit
 	days     map[string][]time.Time
@@ -56,31 +70,47 @@ type last struct {
 }
 
 func (v *Verdict) violation(format string, args ...any) {
-	v.Violations = append(v.Violations, fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	v.Violations = append(v.Violations, text)
+	v.report.broke(text)
+}
+
+// New begins a verdict over a stream.
+func New() *Verdict {
+	return &Verdict{
+		Items: map[string]*Item{}, Triggers: map[string]*Trigger{}, Runs: map[string]*Run{}, next: 1,
+		entities: map[string]last{}, ids: map[string]bool{}, days: map[string][]time.Time{},
+		stories: map[string][]uint64{}, causes: map[string][]uint64{}, askers: map[string]*Event{}, versions: map[string]int{},
+	}
 }
 
 // Log judges a whole stream, given in order.
 func Log(commits []Commit) *Verdict {
-	v := &Verdict{
-		Items: map[string]*Item{}, Triggers: map[string]*Trigger{}, Runs: map[string]*Run{},
-		entities: map[string]last{}, ids: map[string]bool{}, days: map[string][]time.Time{},
-	}
-	next := uint64(1)
+	v := New()
 	for _, c := range commits {
-		if c.Seq != next {
-			v.violation("L3: sequence %d follows %d", c.Seq, next-1)
-		}
-		next = c.Seq + 1
-		v.commit(c)
+		v.Commit(c)
 	}
+	return v.Finish()
+}
+
+// Finish judges what can be judged when the last commit was read. Later
+// occurrences may still be decided in a commit to come.
+func (v *Verdict) Finish() *Verdict {
 	for _, t := range v.Triggers {
-		v.settle(t, t.decided) // later ones may be decided in a commit to come
+		v.settle(t, t.decided)
 	}
 	return v
 }
 
-func (v *Verdict) commit(c Commit) {
+// Commit judges the next message of the stream. Its body is not kept.
+func (v *Verdict) Commit(c Commit) {
+	v.report.read(c)
+	if c.Seq != v.next {
+		v.violation("L3: sequence %d follows %d", c.Seq, v.next-1)
+	}
+	v.next = c.Seq + 1
 	v.Commits++
+	v.sums = append(v.sums, sum(c.Body))
 	var events []Event
 	if err := json.Unmarshal(c.Body, &events); err != nil {
 		v.violation("commit %d is not a JSON array of events: %v", c.Seq, err)
@@ -89,6 +119,7 @@ func (v *Verdict) commit(c Commit) {
 	if len(events) == 0 {
 		v.violation("commit %d is empty", c.Seq)
 	}
+	lane := strings.TrimPrefix(c.Subject, "belfry.events.")
 	for n := range events {
 		e := &events[n]
 		e.Seq = c.Seq
@@ -97,12 +128,14 @@ func (v *Verdict) commit(c Commit) {
 			v.violation("event id %s stands twice", e.ID)
 		}
 		v.ids[e.ID] = true
-		if e.Entity != "partitions" && e.Source != "/belfry/"+strings.TrimPrefix(c.Subject, "belfry.events.") {
-			v.violation("L7: event %s of %s stands in lane %s", e.ID, e.Source, c.Subject)
-		}
+		v.report.reads(e)
 		v.chain(e)
 		v.place(e)
+		v.owned(e, lane)
+		v.asked(e)
 		switch e.Entity {
+		case "function":
+			v.function(e)
 		case "item":
 			v.item(e)
 		case "trigger":
@@ -137,7 +170,33 @@ func (v *Verdict) chain(e *Event) {
 		v.violation("L6: %s of %s at %d names %d as the commit before it, not %d", e.Type, key, e.Seq, e.Prev, wantPrev)
 	}
 	v.entities[key] = last{e.Revision, e.Seq, e.Prev}
+	v.stories[key] = append(v.stories[key], e.Seq)
 }
+
+// function follows which version of its code is the newest.
+func (v *Verdict) function(e *Event) {
+	if e.has("version") {
+		v.versions[e.Subject] = e.number("version")
+	}
+}
+
+// asked notes which requests did something; the system asks nobody.
+func (v *Verdict) asked(e *Event) {
+	if e.Actor == system {
+		return
+	}
+	if seqs := v.causes[e.Cause]; len(seqs) == 0 || seqs[len(seqs)-1] != e.Seq {
+		v.causes[e.Cause] = append(seqs, e.Seq)
+	}
+	if v.askers[e.Cause] == nil {
+		first := *e
+		first.Data = nil
+		v.askers[e.Cause] = &first
+	}
+}
+
+// system is the actor of what no user asked for.
+const system = "belfry"
 
 // partitions is the contract's number of them.
 const partitions = 64

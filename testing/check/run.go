@@ -20,7 +20,7 @@ func (v *Verdict) run(e *Event) {
 		if known || v.Items["sci_"+strings.TrimPrefix(e.Subject, "run_")] != nil {
 			v.violation("run %s is created again at %d", e.Subject, e.Seq)
 		}
-		v.Runs[e.Subject] = &Run{Life: Life{Kind: "run", ID: e.Subject, Due: at, Status: queued, LastEvent: e.Type}, ScheduledFor: at}
+		v.Runs[e.Subject] = &Run{Life: Life{Kind: "run", ID: e.Subject, Due: at, Status: queued, LastEvent: e.Type, target: e.id("function")}, ScheduledFor: at}
 		return
 	}
 	if !known {

@@ -170,7 +170,7 @@ func (v *Verdict) fired(t *Trigger, e *Event) {
 		due = at
 	}
 	r := &Run{
-		Life:    Life{Kind: "run", ID: e.text("run"), Due: due, Status: queued, LastEvent: e.Type},
+		Life:    Life{Kind: "run", ID: e.text("run"), Due: due, Status: queued, LastEvent: e.Type, target: e.id("function")},
 		Trigger: t.ID, ScheduledFor: at, Manual: manual,
 	}
 	if v.Runs[r.ID] != nil {

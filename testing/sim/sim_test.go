@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"testing/cryptotest"
@@ -38,25 +39,23 @@ func runSeed(t *testing.T, seed uint64) (w *World) {
 		}
 		began := time.Now()
 		w.live()
-		hashes := w.hashes()
-		w.breaks = append(w.breaks, w.objections()...)
+		v := w.judge()
 		w.stop()
-		v := check.Log(w.commits())
-		_ = hashes
-		v.AllEnded()
+		again := fmt.Sprintf("SIM_SEED=%d SIM_SEEDS=1 go test -run TestSeeds ./testing/sim", seed)
 		for _, b := range w.breaks {
-			t.Error(b)
+			t.Errorf("%s\nagain: %s", b, again)
 		}
-		for n, x := range v.Violations {
-			if n < 10 {
-				t.Error(x)
-			}
+		if report := v.Report(again); report != "" {
+			t.Error(report)
+		}
+		if err := v.Enough(check.Minimum{Ops: 20, Events: 30, Faults: 5, Ended: 5}, len(w.history.all())); err != nil {
+			t.Errorf("%v\nagain: %s", err, again)
 		}
 		t.Logf("seed %d: %d nodes, scale %s: %s, %d commits, %d events, %d items, %d triggers, %d runs, %d ops, %d faults, %d lines", seed, w.plan.nodes, w.plan.scale, time.Since(began),
 			v.Commits, v.Events, len(v.Items), len(v.Triggers), len(v.Runs), len(w.history.all()), len(w.faults.all()), len(w.journal.all()))
 	})
 	if t.Failed() && w.talk != nil {
-		_ = os.WriteFile("/tmp/sim.log", talk.Bytes(), 0o600)
+		_ = os.WriteFile(filepath.Join(os.TempDir(), "belfry-sim.log"), talk.Bytes(), 0o600)
 	}
 	return w
 }
