@@ -72,8 +72,12 @@ func (v *Verdict) Lines(lines []Line) {
 		}
 	}
 	for key, c := range claims {
-		if l := ran[key]; c.Ended == "completed" && (l == nil || !l.Ended) {
+		switch l := ran[key]; {
+		case c.Ended != "completed":
+		case l == nil || !l.Ended:
 			v.violation("R2: attempt %d of %s is completed on %s, where it did not come to its end", key.attempt, key.id, key.executor)
+		case l.End.After(c.EndedAt.Add(v.Skew + time.Millisecond)):
+			v.violation("R2: attempt %d of %s is completed at %s on %s, where it came to its end at %s", key.attempt, key.id, stamp(c.EndedAt), key.executor, stamp(l.End))
 		}
 	}
 	v.windows(starts)

@@ -38,7 +38,8 @@ type Claim struct {
 	At                         time.Time
 	Seq                        uint64
 	// Ended is how an event closed it: completed, failed, …; "" while it is open.
-	Ended string
+	Ended   string
+	EndedAt time.Time
 
 	version int // the function's newest at the claim; 0: it is gone
 }
@@ -132,7 +133,8 @@ func (v *Verdict) closed(l *Life, e *Event) {
 	if ran := e.number("function_version"); ran != 0 && c.version != 0 && ran != c.version {
 		v.violation("C6: attempt %d of %s %s, claimed at %d, ran version %d of its function, the newest was %d", c.Attempt, l.Kind, l.ID, c.Seq, ran, c.version)
 	}
-	l.Claims[len(l.Claims)-1].Ended = e.verb()
+	last := &l.Claims[len(l.Claims)-1]
+	last.Ended, last.EndedAt = e.verb(), e.Time
 	l.open = false
 }
 

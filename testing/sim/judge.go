@@ -107,10 +107,10 @@ func (w *World) judge() *check.Verdict {
 	}
 	v.Faults(w.faults.all())
 	v.Replica("the log, read again", w.commits())
-	v.Owned(living...)
-	v.AllEnded()
 	v.History(w.history.all(), true)
 	v.Lines(w.journal.all())
+	v.Owned(living...)
+	v.AllEnded()
 	v.Hashes(hashes)
 	return v
 }
