@@ -204,3 +204,50 @@ func (f *forger) rewrite(m *nats.Msg) *nats.Msg {
 	}
 	return m
 }
+
+// A node that reads other events than are stored stops claiming and says why:
+// because of an event that cannot be, or because the other nodes made something
+// else of a partition. Another one stops with it where it was one word against
+// the other.
+func TestTheAuditorStopsTheNodeThatErrs(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrap func(eventlog.Log) eventlog.Log
+		says string
+	}{
+		"it forgets a change":    {func(l eventlog.Log) eventlog.Log { return forgetful{l} }, "C3"},
+		"it misreads every name": {func(l eventlog.Log) eventlog.Log { return misreader{l} }, "P1: partition"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := uint64(1); seed <= 12; seed++ {
+				w, _ := run(t, seed, func(w *World) {
+					w.plan.kinds, w.plan.nodes = []string{faultBad}, 3
+					w.plant.log = func(node string, l eventlog.Log) eventlog.Log {
+						if node == "n2" {
+							return c.wrap(l)
+						}
+						return l
+					}
+					w.populate()
+				})
+				said := strings.Join(w.breaks, "\n")
+				if said != "" && !strings.Contains(said, "node n2 is not ready") {
+					t.Errorf("seed %d: %s", seed, said)
+				}
+				if strings.Contains(said, c.says) {
+					t.Logf("seed %d: %s", seed, said)
+					return
+				}
+			}
+			t.Error("no auditor said so in 12 worlds")
+		})
+	}
+}
+
+// misreader shows records under other names.
+type misreader struct{ eventlog.Log }
+
+func (l misreader) Follow(ctx context.Context, seq uint64, deliver func(eventlog.Message) error) error {
+	return rewritten(ctx, l.Log, seq, deliver, func(body []byte) []byte {
+		return bytes.ReplaceAll(body, []byte(`"name":"item"`), []byte(`"name":"itme"`))
+	})
+}

@@ -62,7 +62,7 @@ func (n *node) boot() *process {
 		Node: n.name, Process: l.name, Version: "sim", Log: log, Stream: stream,
 		Bus: w.net.endpoint(l), SnapshotFile: n.snapshot(), SnapshotEvents: w.plan.snapshotEvents,
 		SnapshotEvery: 60 * w.plan.scale, Housekeeping: w.plan.scale, AnnounceEvery: w.plan.scale,
-		Clock: n.clock, Logger: w.logger(n.name),
+		AuditEvery: 8, Clock: n.clock, Logger: w.logger(n.name),
 	})
 	if err != nil {
 		w.broken("%v", err)
