@@ -158,6 +158,7 @@ func (s *Scheduler) advance(seq uint64, lane string) {
 	s.folded = seq
 	s.stats.LastSeq.Store(seq)
 	s.reads.folded(seq)
+	s.compareAt(seq)
 	for len(s.unsent) > 0 && s.unsent[0].claimSeq <= seq {
 		s.claimStored(s.unsent[0])
 		s.unsent = s.unsent[1:]

@@ -73,12 +73,16 @@ func (e *executor) forget(a *attempt) {
 	e.marks[a.partition] = list
 }
 
-// listen begins to hear executors.
+// listen begins to hear executors, and the other nodes' hashes.
 func (s *Scheduler) listen() error {
-	for subject, handle := range map[string]func(string, []byte){
+	heard := map[string]func(string, []byte){
 		wire.AnnounceAll: s.hearAnnounce,
 		wire.ReportAll:   s.hearReport,
-	} {
+	}
+	if !s.cfg.Alone {
+		heard[hashSubject+"*"] = s.hearHash
+	}
+	for subject, handle := range heard {
 		stop, err := s.cfg.Bus.Subscribe(subject, handle)
 		if err != nil {
 			return err
@@ -274,6 +278,7 @@ func (housekeep) handle(s *Scheduler) {
 		}
 	}
 	s.demand()
+	s.compare()
 }
 
 // demand tells executors what waits, and that we are here.

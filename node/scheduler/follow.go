@@ -101,13 +101,6 @@ func (s *Scheduler) fenced(state *projection.State) error {
 	return nil
 }
 
-// object notes the auditor's first objection: from now on nothing is claimed.
-func (s *Scheduler) object(objection error) {
-	if objection != nil && s.objection.CompareAndSwap(nil, &objection) {
-		s.log.Error("the log holds what must not be: nothing is claimed any more; restore a backup or ask for help", "objection", objection)
-	}
-}
-
 // occupied says that a commit can never be stored, since another message holds
 // its place.
 type occupied struct{ c *commit }

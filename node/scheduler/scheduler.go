@@ -50,6 +50,7 @@ type Scheduler struct {
 	watchedSeq uint64    // the last sequence that the server told
 	snap       snapshotter
 	reads      barrier
+	hashes     map[uint64]*comparison
 
 	inbox  chan message
 	stream chan message // what is followed
@@ -81,8 +82,8 @@ func New(cfg Config) (*Scheduler, error) {
 		cfg: cfg, log: cfg.Logger,
 		pools: map[string]*pool{}, execs: map[string]*executor{},
 		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
-		waiters: map[string][]chan struct{}{},
-		inbox:   make(chan message, inboxLength), stream: make(chan message, streamLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
+		waiters: map[string][]chan struct{}{}, hashes: map[uint64]*comparison{},
+		inbox: make(chan message, inboxLength), stream: make(chan message, streamLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
 		stopped: make(chan struct{}), ids: newIDSource(),
 	}, nil
 }

@@ -49,6 +49,9 @@ type snapshotHeader struct {
 // the time while a snapshot is made.
 const snapshotPace = 5 * time.Millisecond
 
+// snapshotBuffer is how many bytes are written to or read from a file at once.
+const snapshotBuffer = 64 << 10
+
 // drainAfter is how long the loop looks for a partition without open events.
 const drainAfter = 250 * time.Millisecond
 
@@ -193,7 +196,7 @@ func (s *Scheduler) writeSnapshot(sections <-chan section) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeOnce(f)) }()
-	w := bufio.NewWriterSize(f, 1<<20)
+	w := bufio.NewWriterSize(f, snapshotBuffer)
 	out := cbor.NewEncoder(w)
 	if err := out.Encode(snapshotHeader{projection.SnapshotVersion, s.cfg.Stream}); err != nil {
 		return err
@@ -259,7 +262,7 @@ func readSnapshot(file, stream string, state *projection.State) (*projection.Sta
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
-	in := cbor.NewDecoder(bufio.NewReaderSize(f, 1<<20))
+	in := cbor.NewDecoder(bufio.NewReaderSize(f, snapshotBuffer))
 	var header snapshotHeader
 	if err := in.Decode(&header); err != nil {
 		return nil, fmt.Errorf("header: %w", err)

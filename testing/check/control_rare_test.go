@@ -37,6 +37,18 @@ func rareControls() []control {
 		{"L3", "a commit that comes again", func(g *good) {
 			g.commits = func(c []Commit) []Commit { return append(c, c[3]) }
 		}},
+		{"L7", "a process that opens its lane after it was replaced", func(g *good) {
+			g.add("C", "node.opened", "C", 9.1, fields{"process": "C2", "stream": "S"})
+			g.add("C", "node.opened", "C", 9.2, fields{"process": "C", "stream": "S"})
+		}},
+		{"N1", "an owner that does not live", func(g *good) { g.living = []string{"A", "C"} }},
+		{"L2", "a drawn cause that nobody asked under", func(g *good) {
+			e := g.add("A", "user.created", "eve", 9.1, fields{})
+			e.over["actor"], e.over["cause"] = "admin", "~9"
+			lone(Op{Verb: "user.get", Entity: "user", ID: "none", Read: true, Cause: "~8"})(g)
+		}},
+		{"R2", "a completion of what did not come to its end", func(g *good) { g.lines[1].Ended = false }},
+		{"R2", "a completion before its code had come to its end", func(g *good) { g.lines[1].End = clock(2.6) }},
 		{"L7", "an opening in another's lane", func(g *good) { g.find("node.opened", 2).id = "D" }},
 		{"L7", "a move that names a partition of its own", func(g *good) { g.find("partitions.moved", 1).over["partition"] = 3 }},
 		{"N1", "a move of a partition that there is not", func(g *good) {

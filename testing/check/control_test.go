@@ -70,7 +70,7 @@ func laneControls() []control {
 		{"L7", "a new owner that begins before it folded the hand-over", func(g *good) {
 			g.put(g.find("partitions.moved", 1), g.find("trigger.fired", 2))
 		}},
-		{"L7", "a node that gives what is not its own", func(g *good) {
+		{"N1", "a node that gives what is not its own", func(g *good) {
 			e := g.find("partitions.moved", 1)
 			e.lane, e.id, e.data = "C", "C", e.data.and(fields{"from": "C"})
 		}},

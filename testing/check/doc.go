@@ -37,8 +37,9 @@
 //	L7  the source is the lane, the partition is the entity's, and the lane's node
 //	    owns it there: a fold of partitions.moved, in which a move counts for what
 //	    the lane's node owns. A lane is opened first; no commit whose id was drawn
-//	    before the lane's last opening stands behind it. A coordinator may write
-//	    a move into another's lane.
+//	    before the lane's last opening stands behind it, and a process that was
+//	    replaced does not open it again. A coordinator may write a move into
+//	    another's lane.
 //
 // Of schedules (Commit and Finish, unless something else is named):
 //
@@ -55,7 +56,7 @@
 //	    not in the log.
 //	C6  what fires is what the trigger's current revision says (target, data,
 //	    runner, retry, name); a claim names the item's current time; the code that
-//	    ran is no older than the newest before the claim.
+//	    ran is the newest before the claim.
 //	C7  nothing of an entity after its deletion, no claim of a deleted trigger's
 //	    runs, no completion by a function that was deleted before the claim.
 //	    History: no claim after an acknowledged cancel or deletion not in the log.
@@ -67,7 +68,8 @@
 //	R1  legal transitions only, each life begins with its creation.
 //	R2  an end names run, attempt and executor of the open claim, and if it tells
 //	    the incarnation, that too. Lines: a line's executor and incarnation are
-//	    the claim's. An opening names the stream of the genesis.
+//	    the claim's, and what completed came to its end there, not after it was
+//	    told. An opening names the stream of the genesis.
 //	R3  attempts are 1, 2, 3 …
 //	R4  nothing after a terminal event.
 //	R6  Lines: a line has its claim and does not begin before it, no attempt has
@@ -81,8 +83,8 @@
 //	P3  History: a read tells of no less than what was told before it was asked
 //	    (a plain one may for StaleFor after a split), of nothing that was asked for
 //	    only later, and of what the log has, there and with that status.
-//	N1  the genesis gives all partitions, a move gives to a node that opened a lane.
-//	    Owned: there is a genesis. AllDecidedFor: who had work due decided.
+//	N1  the genesis gives all partitions, a move gives what the lane's node owns, to
+//	    a node that opened a lane. Owned: there is a genesis, each owner lives. AllDecidedFor: who had work due decided.
 //	N4  Readiness: ready and not serving, outside of faults.
 //	B1  Restored, then Lines: nothing that had ended by a backup's last sequence is
 //	    claimed, fired or run after it was restored.
@@ -91,8 +93,8 @@
 //
 // Ends of attempts do not tell the incarnation of their executor: lines do.
 // Limits of slots are in no event. A log whose front was cut is L3. Clocks of
-// nodes are compared with those of functions (R6, C3) until a fault puts the
-// clock of the node that claimed wrong.
+// nodes are compared with those of functions (R6, C3) within Skew, or, if that is
+// 0, until a fault puts the clock of the node that claimed wrong.
 //
 // # Memory
 //

@@ -119,10 +119,8 @@ func (d *Facts) version() int {
 
 func (e *Event) place() place { return place{e.Seq, e.Subject, e.Partition} }
 
-// asked says that a caller wanted it, under a request id of its own.
-func (e *Event) asked() bool {
-	return e.Actor != system && e.Cause != "" && e.Cause[0] != generated
-}
+// asked says that a caller wanted it.
+func (e *Event) asked() bool { return e.Actor != system && e.Cause != "" }
 
 // system is the actor of what nobody asked for; generated begins the causes
 // that no caller chose.

@@ -30,7 +30,7 @@ func (v *Verdict) function(e *Event) {
 }
 
 // newest judges C6 and C7 of an attempt that ended: it ran the newest code of
-// when it was claimed, or of later, and not that of a function deleted before.
+// when it was claimed, and not that of a function deleted before.
 func (v *Verdict) newest(l *Life, c *Claim, e *Event) {
 	ran, f := e.Data.FunctionVersion, v.functions[c.target]
 	if ran == 0 || f == nil {
@@ -39,9 +39,7 @@ func (v *Verdict) newest(l *Life, c *Claim, e *Event) {
 	switch {
 	case f.gone != 0 && f.gone < c.Seq && e.verb == "completed":
 		v.object("C7", e.place(), "%s %s, claimed at %d, completes at %d with function %s, which was deleted at %d", l.Kind, l.ID, c.Seq, e.Seq, c.target, f.gone)
-	case ran < c.version:
-		v.object("C6", e.place(), "%s %s ran version %d of %s, its claim at %d found %d", l.Kind, l.ID, ran, c.target, c.Seq, c.version)
-	case ran > f.version:
-		v.object("C6", e.place(), "%s %s ran version %d of %s, the newest at %d is %d", l.Kind, l.ID, ran, c.target, e.Seq, f.version)
+	case ran != c.version:
+		v.object("C6", e.place(), "%s %s ran version %d of %s, the newest at its claim at %d was %d", l.Kind, l.ID, ran, c.target, c.Seq, c.version)
 	}
 }

@@ -25,6 +25,7 @@ type good struct {
 	backup   *restored
 	evaluate func(string, time.Time, time.Time, time.Time) ([]time.Time, error)
 	tune     func(*Verdict)
+	living   []string
 	from     float64 // when the faults had ended, seconds after noon
 }
 
@@ -251,7 +252,7 @@ func (g *good) judge() *Verdict {
 	if g.backup != nil {
 		v.Restored(g.backup.seq, g.backup.at)
 	}
-	v.Owned()
+	v.Owned(g.living...)
 	if g.replica != nil {
 		commits = g.replica(slices.Clone(commits))
 	}

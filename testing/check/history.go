@@ -13,11 +13,11 @@ import (
 // acknowledged to rest (C5, C7). Call it once, after Finish.
 func (v *Verdict) History(ops []Op) {
 	v.ops += len(ops)
-	asked := map[string]time.Time{} // request → when it was first asked
+	asked := map[string]time.Time{} // cause → when it was first asked
 	for n := range ops {
-		if o := &ops[n]; o.Request != "" {
-			if at, known := asked[o.Request]; !known || o.Invoked.Before(at) {
-				asked[o.Request] = o.Invoked
+		if o := &ops[n]; o.cause() != "" {
+			if at, known := asked[o.cause()]; !known || o.Invoked.Before(at) {
+				asked[o.cause()] = o.Invoked
 			}
 		}
 	}
@@ -58,7 +58,7 @@ func (v *Verdict) stored(o *Op) {
 			v.object("L1", v.placeOf(o), "%s was acknowledged, and the log has no deletion of it", o)
 		}
 	case "create", "create_many":
-		if _, found := v.requests[o.Request]; o.Request != "" && !found {
+		if _, found := v.requests[o.cause()]; o.cause() != "" && !found {
 			v.object("L1", v.placeOf(o), "%s was acknowledged, and the log has nothing that it caused", o)
 		} else if o.ID != "" && o.Seq > 0 && c == nil && v.life(o.ID) == nil {
 			v.object("L1", v.placeOf(o), "%s was acknowledged at %d, and the log does not know it", o, o.Seq)
@@ -72,17 +72,21 @@ func (v *Verdict) wanted(ops []Op, asked map[string]time.Time) {
 	maybe, created := map[string]bool{}, map[string]bool{} // it may have been stored
 	for n := range ops {
 		if o := &ops[n]; o.Outcome == Acknowledged || o.Outcome == Unknown {
-			maybe[o.Request] = true
+			maybe[o.cause()] = true
 			if o.action() == "create" {
 				created[o.ID] = true
 			}
 		}
 	}
+	drawn := false // causes that nodes drew are known, too
+	for request := range asked {
+		drawn = drawn || request[0] == generated
+	}
 	for _, request := range slices.Sorted(maps.Keys(v.requests)) {
 		at := place{seq: v.requests[request], partition: -1}
 		_, wanted := asked[request]
 		switch {
-		case len(asked) == 0: // these clients sent no ids
+		case len(asked) == 0 || request[0] == generated && !drawn: // clients do not know
 		case !wanted:
 			v.object("L2", at, "commit %d is of request %s, which nobody asked for", at.seq, request)
 		case !maybe[request]:
@@ -117,9 +121,9 @@ func (v *Verdict) ordered(ops []Op, asked map[string]time.Time) {
 			ends = append(ends, moment{o.Returned, o.Seq, o})
 		}
 		at, seq := o.Invoked, o.Seq
-		if first, found := v.requests[o.Request]; o.Request != "" && found {
-			at, seq = asked[o.Request], first
-		} else if o.Request != "" || o.action() != "create" {
+		if first, found := v.requests[o.cause()]; o.cause() != "" && found {
+			at, seq = asked[o.cause()], first
+		} else if o.cause() != "" || o.action() != "create" {
 			continue // it may have found all as it wanted it, and stored nothing
 		}
 		if !o.Read && seq > 0 {

@@ -46,6 +46,10 @@ type Claim struct {
 	target  string
 	version int // of the function, in the log before the claim
 	lines   int // that functions wrote of it
+	ended   bool
+	end     time.Time // as the function wrote it
+	closed  time.Time // as the event says that closed it, in the lane of closer
+	closer  string
 }
 
 func (l *Life) ended() bool {
@@ -166,6 +170,7 @@ func (v *Verdict) closed(l *Life, e *Event) {
 	if l.Started.IsZero() {
 		l.Started = e.Data.Started
 	}
+	c.closed, c.closer = e.Time, e.lane
 	l.open = false
 }
 

@@ -40,12 +40,12 @@ func (v *Verdict) Lines(lines []Line) {
 	for n := range lines {
 		v.line(&lines[n])
 	}
-	for id, l := range v.lives {
+	for _, l := range v.lives {
 		if l.Status != completed {
 			continue
 		}
-		if n := len(l.Claims) - 1; n >= 0 && l.Claims[n].Seq <= l.ends && l.Claims[n].lines == 0 {
-			v.object("R6", l.place(l.ends), "%s %s completed with attempt %d, of which no function wrote", l.Kind, id, n+1)
+		if n := len(l.Claims) - 1; n >= 0 && l.Claims[n].Seq <= l.ends {
+			v.finished(l, &l.Claims[n])
 		}
 	}
 	if v.Lateness > 0 {
@@ -77,6 +77,8 @@ func (v *Verdict) line(x *Line) {
 		v.object("R2", at, "attempt %d of %s %s ran in incarnation %s of %s, claimed for %s at %d", x.Attempt, l.Kind, l.ID, x.Incarnation, c.Executor, c.Incarnation, c.Seq)
 		return
 	}
+	c.ended = c.ended || x.Ended
+	c.end = later(c.end, x.End)
 	if c.lines++; c.lines > 1 {
 		v.object("R6", at, "attempt %d of %s %s ran %d times, the last at %s", x.Attempt, l.Kind, l.ID, c.lines, stamp(x.Start))
 	}
@@ -84,10 +86,25 @@ func (v *Verdict) line(x *Line) {
 		return // the node's times are not to be compared
 	}
 	switch {
-	case x.Start.Before(c.At):
+	case x.Start.Add(v.Skew).Before(c.At):
 		v.object("R6", at, "attempt %d of %s %s ran at %s, before its claim at %d of %s", x.Attempt, l.Kind, l.ID, stamp(x.Start), c.Seq, stamp(c.At))
-	case x.Start.Before(c.due):
+	case x.Start.Add(v.Skew).Before(c.due):
 		v.object("C3", at, "attempt %d of %s %s ran at %s, it is due at %s", x.Attempt, l.Kind, l.ID, stamp(x.Start), stamp(c.due))
+	}
+}
+
+// finished judges that an attempt which completed ran (R6), came to its end
+// where it was claimed for, and not after the end was told (R2): a result that
+// is there sooner is another attempt's.
+func (v *Verdict) finished(l *Life, c *Claim) {
+	at := l.place(l.ends)
+	switch {
+	case c.lines == 0:
+		v.object("R6", at, "%s %s completed with attempt %d, of which no function wrote", l.Kind, l.ID, c.Attempt)
+	case !c.ended:
+		v.object("R2", at, "%s %s completed with attempt %d on %s, where it did not come to its end", l.Kind, l.ID, c.Attempt, c.Executor)
+	case c.end.After(c.closed.Add(v.Skew+time.Millisecond)) && !v.wrong(c.closer, c.end):
+		v.object("R2", at, "%s %s completed at %s with attempt %d on %s, where it came to its end at %s", l.Kind, l.ID, stamp(c.closed), c.Attempt, c.Executor, stamp(c.end))
 	}
 }
 

@@ -26,6 +26,7 @@ type Op struct {
 	Client, Node string
 	Verb         string // trigger.pause
 	Request      string // Belfry-Request-Id, "" if none was sent
+	Cause        string // under which its events stand, where it is known; "": Request
 	// Invoked and Returned are of the client's clock, one for all clients.
 	Invoked, Returned time.Time
 	Outcome           Outcome
@@ -48,6 +49,14 @@ func (o *Op) String() string {
 		s += " (request " + o.Request + ")"
 	}
 	return s
+}
+
+// cause is the id under which what it did stands; "" if that is not known.
+func (o *Op) cause() string {
+	if o.Cause != "" {
+		return o.Cause
+	}
+	return o.Request
 }
 
 func (o *Op) told() bool { return o.Outcome == Acknowledged }

@@ -31,12 +31,14 @@ type cluster struct {
 	moved  [partitions]uint64 // the sequence of the move that gave it
 	begun  bool               // the genesis was read
 	lanes  map[string]*lane
+	over   map[string]bool // processes that another has replaced
 }
 
 // lane is a node's.
 type lane struct {
-	opened uint64 // the sequence of the last opening; 0: none yet
-	drawn  string // when the id of that opening's commit was drawn
+	opened  uint64 // the sequence of the last opening; 0: none yet
+	process string
+	drawn   string // when the id of that opening's commit was drawn
 }
 
 // stands judges L7: an event stands in the lane of the node that owns its
@@ -114,7 +116,7 @@ func (v *Verdict) moves(e *Event) {
 		case c.owners[p] == e.lane && c.begun || c.owners[p] == "" && e.Seq == 1:
 			c.owners[p], c.moved[p] = to, e.Seq
 		default:
-			v.object("L7", e.place(), "%s at %d in the lane of %s gives partition %d, which is owned by %q since %d",
+			v.object("N1", e.place(), "%s at %d in the lane of %s gives partition %d, which is owned by %q since %d",
 				e.Type, e.Seq, e.lane, p, c.owners[p], c.moved[p])
 		}
 	}
@@ -130,7 +132,13 @@ func (v *Verdict) opens(e *Event) {
 	if c := &v.cluster; c.stream != "" && e.Data.Stream != "" && e.Data.Stream != c.stream {
 		v.object("R2", e.place(), "node %s opens stream %s at %d, this is %s", e.Subject, e.Data.Stream, e.Seq, c.stream)
 	}
-	v.cluster.lanes[e.lane] = &lane{opened: e.Seq, drawn: drawn(e.ID)}
+	if v.cluster.over[e.Data.Process] {
+		v.object("L7", e.place(), "process %s opens the lane of %s at %d, after it was replaced", e.Data.Process, e.lane, e.Seq)
+	}
+	if before := v.cluster.lanes[e.lane]; before != nil {
+		v.cluster.over[before.process] = true
+	}
+	v.cluster.lanes[e.lane] = &lane{process: e.Data.Process, opened: e.Seq, drawn: drawn(e.ID)}
 }
 
 // drawn is when the id of an event's commit was drawn: the first ten characters
@@ -171,9 +179,16 @@ func (v *Verdict) free() (free int) {
 
 // Owned judges N1: every partition has one owner, from the genesis on. (A move
 // takes it from its one owner to another, else it is objected to when read.)
-func (v *Verdict) Owned() {
+// With names of nodes, each owner at the end is one of them.
+func (v *Verdict) Owned(living ...string) {
 	if !v.cluster.begun {
 		v.object("N1", place{seq: 1, partition: -1}, "the log has no genesis: nobody owns a partition")
+		return
+	}
+	for p, owner := range v.cluster.owners {
+		if len(living) > 0 && !slices.Contains(living, owner) {
+			v.object("N1", place{seq: v.end(), partition: p}, "partition %d belongs to %q, which does not live", p, owner)
+		}
 	}
 }
 

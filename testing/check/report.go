@@ -136,6 +136,17 @@ func (v *Verdict) First(context int) *Report {
 	return &r
 }
 
+// Report is First in words, with the line that lets it happen again; "" if
+// nothing was found.
+func (v *Verdict) Report(reproduce string) string {
+	r := v.First(contextMax / 2)
+	if r == nil {
+		return ""
+	}
+	r.Reproduce = reproduce
+	return r.String()
+}
+
 // String is the report as people read it.
 func (r *Report) String() string {
 	var b strings.Builder

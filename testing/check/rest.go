@@ -32,7 +32,7 @@ func (v *Verdict) shows(o *Op, statuses ...string) bool {
 	}
 	for _, s := range c.steps {
 		for _, status := range statuses {
-			if s.status == status && (o.Request != "" && s.cause == o.Request || s.seq == o.Seq || o.Seq == 0) {
+			if s.status == status && (o.cause() != "" && s.cause == o.cause() || s.seq == o.Seq || o.Seq == 0) {
 				return true
 			}
 		}
@@ -53,7 +53,7 @@ func (v *Verdict) startsAfter(o *Op, property string) {
 // after the op had returned, and the trigger not resumed meanwhile.
 func (v *Verdict) claimsAfter(o *Op, property string, l *Life) {
 	for _, c := range l.Claims {
-		if !c.At.After(o.Returned) || property == "C5" && c.Attempt != 1 || v.wrong(c.lane, o.Returned) {
+		if !c.At.After(o.Returned.Add(v.Skew)) || property == "C5" && c.Attempt != 1 || v.wrong(c.lane, o.Returned) {
 			continue
 		}
 		if t := v.Triggers[o.ID]; t != nil && t.resumedBetween(o.Seq, c.Seq) {

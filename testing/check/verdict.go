@@ -30,6 +30,9 @@ type Verdict struct {
 	// Lateness is how late a run may start, beside jitter and faults. 0: Lines
 	// does not judge windows.
 	Lateness time.Duration
+	// Skew is how far the clocks of nodes may be apart. 0: they are one, but for
+	// those that a fault put wrong, whose times are then not compared at all.
+	Skew time.Duration
 	// StaleFor is for how long after a split of the network a read that is not
 	// strong may be of the past. 0: never.
 	StaleFor time.Duration
@@ -63,7 +66,7 @@ func New() *Verdict {
 		Items: map[string]*Item{}, Triggers: map[string]*Trigger{}, Runs: map[string]*Run{},
 		chains: map[key]*chain{}, seed: maphash.MakeSeed(), ids: map[uint64]struct{}{},
 		causes: map[cause]*caused{}, requests: map[string]uint64{}, functions: map[string]*function{},
-		cluster: cluster{lanes: map[string]*lane{}},
+		cluster: cluster{lanes: map[string]*lane{}, over: map[string]bool{}},
 		days:    map[string][]time.Time{}, evaluate: crontab.Occurrences,
 	}
 }

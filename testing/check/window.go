@@ -27,7 +27,7 @@ func (v *Verdict) windows(lines []Line) {
 		}
 		to := r.Due.Add(v.Lateness)
 		to = to.Add(v.slack(r.Due, to))
-		wins[r.Trigger] = append(wins[r.Trigger], window{r.Due, to, r.Status == completed, r})
+		wins[r.Trigger] = append(wins[r.Trigger], window{r.Due.Add(-v.Skew), to, r.Status == completed, r})
 	}
 	starts, seen := map[string][]time.Time{}, map[string]bool{}
 	for n := range lines { // by their start: the first one of each run
@@ -42,14 +42,27 @@ func (v *Verdict) windows(lines []Line) {
 	}
 }
 
+// assign judges one trigger. Windows whose run did not complete may have a start
+// and need none. A matching that has all starts and all required windows exists
+// if one has all starts and another has all required windows (Mendelsohn and
+// Dulmage), so the two are asked for one after the other.
 func (v *Verdict) assign(t *Trigger, wins []window, starts []time.Time) {
 	slices.SortFunc(wins, func(a, b window) int { return a.from.Compare(b.from) })
-	var open []window // by their end
-	late := func(w window) {
-		if w.required {
-			v.object("C3", t.place(w.run.lastSeq()), "no run of trigger %s started from %s to %s, as its occurrence of then should have", t.ID, stamp(w.from), stamp(w.to))
-		}
+	_, over := match(wins, starts)
+	for _, at := range over {
+		v.object("C3", t.place(v.end()), "a run of trigger %s started at %s, in the window of no occurrence", t.ID, stamp(at))
 	}
+	wins = slices.DeleteFunc(wins, func(w window) bool { return !w.required })
+	left, _ := match(wins, starts)
+	for _, w := range left {
+		v.object("C3", t.place(w.run.lastSeq()), "no run of trigger %s started from %s to %s, as its occurrence of then should have", t.ID, stamp(w.from), stamp(w.to))
+	}
+}
+
+// match gives each start the window that ends first among those that are open,
+// and returns the windows and the starts that are left. Both come in order.
+func match(wins []window, starts []time.Time) (left []window, over []time.Time) {
+	var open []window // by their end
 	next := 0
 	for _, at := range starts {
 		for ; next < len(wins) && !wins[next].from.After(at); next++ {
@@ -57,16 +70,13 @@ func (v *Verdict) assign(t *Trigger, wins []window, starts []time.Time) {
 			open = slices.Insert(open, place, wins[next])
 		}
 		for len(open) > 0 && open[0].to.Before(at) {
-			late(open[0])
-			open = open[1:]
+			left, open = append(left, open[0]), open[1:]
 		}
 		if len(open) == 0 {
-			v.object("C3", t.place(v.end()), "a run of trigger %s started at %s, in the window of no occurrence", t.ID, stamp(at))
+			over = append(over, at)
 			continue
 		}
 		open = open[1:]
 	}
-	for _, w := range append(open, wins[next:]...) {
-		late(w)
-	}
+	return append(append(left, open...), wins[next:]...), over
 }

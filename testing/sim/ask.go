@@ -202,6 +202,7 @@ func (c *client) cancelRun() {
 	by := command.By{User: "admin", Now: eventlog.TimeOf(p.node.clock()), Cause: eventlog.GeneratedCause + c.w.nextName("cause"), CauseIndex: -1}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	op.Cause = by.Cause
 	op.Outcome = outcomeOf(p.CancelRun(ctx, by, run, "by chance"))
 	op.Returned = time.Now()
 	c.w.history.add(op)

@@ -99,6 +99,7 @@ func (c *client) once(p *process, x wish, request string) check.Op {
 	if request == "" {
 		by.Cause = eventlog.GeneratedCause + c.w.nextName("cause")
 	}
+	op.Cause = by.Cause
 	cmd, refused := x.command(by, id)
 	if refused != nil {
 		c.w.broken("%s: %v", x.verb, refused)

@@ -88,3 +88,37 @@ func (w *World) objections() (all []string) {
 	}
 	return all
 }
+
+// judge lets the judge see everything, and returns its verdict. Call it when all
+// is quiet, before stop.
+func (w *World) judge() *check.Verdict {
+	hashes, living := w.hashes(), []string{}
+	for _, n := range w.nodes {
+		living = append(living, n.name)
+	}
+	w.breaks = append(w.breaks, w.objections()...)
+	commits := w.commits()
+	v := check.Log(commits)
+	v.Lateness = lateMax * w.plan.scale
+	for _, f := range w.faults.all() {
+		if f.Kind == faultClock {
+			v.Skew = skewMax * w.plan.scale
+		}
+	}
+	v.Faults(w.faults.all())
+	v.Replica("the log, read again", w.commits())
+	v.History(w.history.all())
+	v.Lines(w.journal.all())
+	v.Owned(living...)
+	v.AllEnded()
+	v.Hashes(hashes)
+	return v
+}
+
+const (
+	// lateMax is how many units of time a run may wait for a slot: the longest
+	// runs take 30, and a few may be before it.
+	lateMax = 400
+	// skewMax is how far clocks are apart at most, in units of time.
+	skewMax = 21
+)

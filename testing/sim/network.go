@@ -15,6 +15,7 @@ import (
 // senders in one order, as over one connection; they take a moment, and some
 // are lost or come twice.
 type network struct {
+	plant   *plant
 	mu      sync.Mutex
 	subs    map[*subscription]struct{}
 	replies int
@@ -65,6 +66,9 @@ func (e *endpoint) carry(m *nats.Msg) {
 		return
 	}
 	n := e.net
+	if n.plant.message != nil {
+		m = n.plant.message(m)
+	}
 	tokens := strings.Split(m.Subject, ".")
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -61,8 +61,8 @@ func (n *node) boot() *process {
 	p.Scheduler, err = scheduler.New(scheduler.Config{
 		Node: n.name, Process: l.name, Version: "sim", Log: log, Stream: stream,
 		Bus: w.net.endpoint(l), SnapshotFile: n.snapshot(), SnapshotEvents: w.plan.snapshotEvents,
-		SnapshotEvery: 20 * w.plan.scale, Housekeeping: w.plan.scale, AnnounceEvery: w.plan.scale,
-		Clock: n.clock, Logger: w.logger(n.name),
+		SnapshotEvery: 60 * w.plan.scale, Housekeeping: w.plan.scale, AnnounceEvery: w.plan.scale,
+		AuditEvery: 8, Clock: n.clock, Logger: w.logger(n.name),
 	})
 	if err != nil {
 		w.broken("%v", err)

@@ -26,45 +26,58 @@ func seedFrom(t *testing.T, name string, or uint64) uint64 {
 	return n
 }
 
-func runSeed(t *testing.T, seed uint64) (w *World) {
+// run lives a world out, in a bubble, and returns it with the judge's verdict.
+func run(t *testing.T, seed uint64, change func(*World)) (w *World, v *check.Verdict) {
 	t.Helper()
 	dir := t.TempDir()
 	cryptotest.SetGlobalRandom(t, seed) // ids are drawn from it
-	var talk bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
 		w = newWorld(seed, dir)
+		change(w)
+		w.live()
+		v = w.judge()
+		w.stop()
+		t.Logf("seed %d: %d nodes, scale %s: %s, %d commits, %d events, %d items, %d triggers, %d runs, %d operations, %d faults, %d lines of the journal",
+			seed, w.plan.nodes, w.plan.scale, time.Since(began).Round(time.Second), v.Commits, v.Events,
+			len(v.Items), len(v.Triggers), len(v.Runs), len(w.history.all()), len(w.faults.all()), len(w.journal.all()))
+	})
+	return w, v
+}
+
+// enough is how much must happen in a world for its verdict to count.
+func enough() check.Minimum { return check.Minimum{Ops: 20, Events: 30, Faults: 5, Ended: 5} }
+
+// sound runs a seed of the product as it is, and fails the test if the judge
+// objects to anything, or saw too little.
+func sound(t *testing.T, seed uint64) {
+	t.Helper()
+	again := fmt.Sprintf("SIM_SEED=%d SIM_SEEDS=1 go test -run TestSeeds ./testing/sim", seed)
+	var talk bytes.Buffer
+	w, v := run(t, seed, func(w *World) {
 		if os.Getenv("SIM_LOG") != "" {
 			w.talk = &talk
 		}
-		began := time.Now()
-		w.live()
-		hashes := w.hashes()
-		w.breaks = append(w.breaks, w.objections()...)
-		w.stop()
-		v := check.Log(w.commits())
-		_ = hashes
-		v.AllEnded()
-		for _, b := range w.breaks {
-			t.Error(b)
-		}
-		for n, x := range v.Violations {
-			if n < 10 {
-				t.Error(x)
-			}
-		}
-		t.Logf("seed %d: %d nodes, scale %s: %s, %d commits, %d events, %d items, %d triggers, %d runs, %d ops, %d faults, %d lines", seed, w.plan.nodes, w.plan.scale, time.Since(began),
-			v.Commits, v.Events, len(v.Items), len(v.Triggers), len(v.Runs), len(w.history.all()), len(w.faults.all()), len(w.journal.all()))
 	})
-	if t.Failed() && w.talk != nil {
-		_ = os.WriteFile("/tmp/sim.log", talk.Bytes(), 0o600)
+	for _, b := range w.breaks {
+		t.Errorf("%s\nagain: %s", b, again)
 	}
-	return w
+	if report := v.Report(again); report != "" {
+		t.Error(report)
+	}
+	if err := v.Enough(enough()); err != nil {
+		t.Errorf("%v\nagain: %s", err, again)
+	}
+	if t.Failed() {
+		t.Log(talk.String())
+	}
 }
 
+// TestSeeds runs SIM_SEEDS worlds from the seed SIM_SEED on.
 func TestSeeds(t *testing.T) {
 	first := seedFrom(t, "SIM_SEED", 1)
 	count := seedFrom(t, "SIM_SEEDS", 20)
 	for n := range count {
-		t.Run(fmt.Sprint(first+n), func(t *testing.T) { runSeed(t, first+n) })
+		t.Run(strconv.FormatUint(first+n, 10), func(t *testing.T) { sound(t, first+n) })
 	}
 }

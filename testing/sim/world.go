@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/belfryhq/belfry/eventlog"
@@ -50,12 +51,16 @@ type plan struct {
 	snapshotEvents int
 	crons          []string
 	kinds          []string // of faults
+	long           bool     // no function is quick
 }
 
 // plant is a fault planted in the wiring, for negative controls; none by
 // default.
 type plant struct {
+	// log stands between a process and its log.
 	log func(node string, log eventlog.Log) eventlog.Log
+	// message changes what is sent.
+	message func(*nats.Msg) *nats.Msg
 }
 
 // planOf draws the plan of a seed.
@@ -77,6 +82,8 @@ func planOf(o *odds) plan {
 // takes is how long a function's code runs.
 func (p plan) takes(o *odds) time.Duration {
 	switch dice := o.below(20); {
+	case p.long:
+		return o.span(3*p.scale, 20*p.scale)
 	case dice == 0:
 		return o.span(0, 30*p.scale)
 	case dice < 5:
@@ -96,7 +103,14 @@ func (w *World) broken(format string, args ...any) {
 func newWorld(seed uint64, dir string) *World {
 	w := &World{seed: seed, dir: dir, store: memlog.New(memlog.Faults{}), names: map[string]int{}}
 	w.plan = planOf(w.oddsOf("plan"))
-	w.net = &network{subs: map[*subscription]struct{}{}}
+	w.net = &network{plant: &w.plant, subs: map[*subscription]struct{}{}}
+	w.populate()
+	return w
+}
+
+// populate makes the nodes, hosts and clients of the plan.
+func (w *World) populate() {
+	w.nodes, w.hosts, w.clients = nil, nil, nil
 	for n := range w.plan.nodes {
 		w.nodes = append(w.nodes, &node{w: w, name: fmt.Sprintf("n%d", n+1)})
 	}
@@ -106,7 +120,6 @@ func newWorld(seed uint64, dir string) *World {
 	for n := range w.plan.clients {
 		w.clients = append(w.clients, newClient(w, fmt.Sprintf("c%d", n+1)))
 	}
-	return w
 }
 
 // live has everything happen, and returns when everything is over and quiet.
