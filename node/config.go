@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 )
 
 // Config says what a node is and where it listens.
@@ -14,6 +15,18 @@ type Config struct {
 	// NATSAddr, HTTPAddr and RaftAddr are host:port of loopback addresses.
 	// They default to 127.0.0.1:4222, 127.0.0.1:8420 and 127.0.0.1:7420.
 	NATSAddr, HTTPAddr, RaftAddr string
+	// DontListen opens no port: a program that embeds a node talks to it through
+	// CallerConn. The addresses mean nothing then, and HTTP is not served.
+	DontListen bool
+	// NoExec runs no executor in the node, which then needs no Python: whoever
+	// embeds it brings one of its name, on ExecutorConn.
+	NoExec bool
+	// Idle is the interval of what a node does while nothing happens: signs of
+	// life between owner and executor, Raft's heartbeats, a look at the stream;
+	// other intervals are multiples of it. A machine that should sleep wants it
+	// longer; an executor that is lost is noticed five of them later. What is
+	// due has timers of its own and is never later for it. Defaults to 1 s.
+	Idle time.Duration
 	// Python is the interpreter of the node's own executor. Defaults to python3.
 	Python string
 	// Slots is how many runs its executor takes at a time. Defaults to what
@@ -28,6 +41,18 @@ type Config struct {
 // Name is the name of a standalone node and of its executor.
 const Name = "local"
 
+// Intervals, in units of Config.Idle.
+const (
+	// lowWaterIdles is how often the stream's low-water mark is raised.
+	lowWaterIdles = 5
+	// ownerIdles is how long an executor believes in a silent owner.
+	ownerIdles = 5
+	// pingIdles is how often idle connections within the process are tried.
+	pingIdles = 120
+	// idleMin keeps a node from being busy with being idle.
+	idleMin = 100 * time.Millisecond
+)
+
 // WithDefaults fills what is absent.
 func (c Config) WithDefaults() Config {
 	for field, value := range map[*string]string{
@@ -37,6 +62,9 @@ func (c Config) WithDefaults() Config {
 		if *field == "" {
 			*field = value
 		}
+	}
+	if c.Idle == 0 {
+		c.Idle = time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -49,10 +77,13 @@ func (c Config) Validate() error {
 	if c.DataDir == "" {
 		return errors.New("a data directory is needed: name one with --data")
 	}
+	if c.Idle < idleMin {
+		return fmt.Errorf("an idle interval of %s is too short: use %s or more", c.Idle, idleMin)
+	}
 	for _, a := range []struct{ flag, addr string }{
 		{"--nats-addr", c.NATSAddr}, {"--http-addr", c.HTTPAddr}, {"--raft-addr", c.RaftAddr},
 	} {
-		if err := loopback(a.addr); err != nil {
+		if err := loopback(a.addr); err != nil && !c.DontListen {
 			return fmt.Errorf("%s %s: %w", a.flag, a.addr, err)
 		}
 	}

@@ -43,8 +43,6 @@ const (
 	leaderTimeout = 10 * time.Second
 	// executorTimeout bounds the wait for the node's own executor.
 	executorTimeout = 15 * time.Second
-	// lowWaterEvery is how often the stream's low-water mark is raised.
-	lowWaterEvery = 5 * time.Second
 	// scrubPatience is how long a start waits for all messages to be read:
 	// some 300,000. Those of a longer log are read while it serves.
 	scrubPatience = time.Second
@@ -68,15 +66,12 @@ func (n *Node) Start(ctx context.Context) error {
 	n.later(func() { _ = dir.close() }) // the lock goes with the process
 
 	// 2. Without Python nothing could run: find it before anything else.
-	runtime, err := python.New(python.Config{Python: n.cfg.Python, Dir: n.dir.join("python"), Logger: n.cfg.Logger})
-	if err != nil {
-		return err
-	}
-	n.later(func() {
-		if err := runtime.Close(); err != nil {
-			n.cfg.Logger.Warn("Python did not end cleanly", "error", err)
+	var runtime exec.Runtime
+	if !n.cfg.NoExec {
+		if runtime, err = n.startPython(); err != nil {
+			return err
 		}
-	})
+	}
 
 	// 3. Raft knows whether there was ever a stream, and which.
 	if err := n.startRaft(ctx); err != nil {
@@ -100,26 +95,23 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 
 	// 6. Our own executor, over the same wire as any other.
-	if err := n.startExecutor(ctx, runtime); err != nil {
-		return err
+	if !n.cfg.NoExec {
+		if err := n.startExecutor(ctx, runtime); err != nil {
+			return err
+		}
 	}
 
 	// 7. Callers: the API, then HTTP.
 	if err := n.startService(ctx); err != nil {
 		return err
 	}
-	n.web, err = web.Start(web.Config{
-		Addr: n.cfg.HTTPAddr, Ready: n.scheduler.Ready,
-		Metrics: newMetrics(n.scheduler), Logger: n.cfg.Logger,
-	})
-	if err != nil {
+	if err := n.startWeb(); err != nil {
 		return err
 	}
-	n.later(n.web.Stop)
 
 	// 8. The others may know where we are.
 	if err := n.raft.PutMember(ctx, cluster.Member{
-		Name: Name, Raft: n.raft.Addr(), NATS: n.broker.ClientURL(), HTTP: n.web.Addr(), Version: n.cfg.Version,
+		Name: Name, Raft: n.raft.Addr(), NATS: n.broker.ClientURL(), HTTP: n.httpAddr(), Version: n.cfg.Version,
 	}); err != nil {
 		return err
 	}
@@ -166,10 +158,25 @@ func (n *Node) beside(work func(context.Context)) {
 	})
 }
 
+// startPython finds the interpreter; a worker starts with the first run.
+func (n *Node) startPython() (exec.Runtime, error) {
+	runtime, err := python.New(python.Config{Python: n.cfg.Python, Dir: n.dir.join("python"), Logger: n.cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
+	n.later(func() {
+		if err := runtime.Close(); err != nil {
+			n.cfg.Logger.Warn("Python did not end cleanly", "error", err)
+		}
+	})
+	return runtime, nil
+}
+
 func (n *Node) startRaft(ctx context.Context) error {
 	var err error
 	n.raft, err = cluster.Start(ctx, cluster.Config{
-		Name: Name, Addr: n.cfg.RaftAddr, Dir: n.dir.path, Bootstrap: true, Logger: n.cfg.Logger,
+		Name: Name, Addr: n.cfg.RaftAddr, DontListen: n.cfg.DontListen, Dir: n.dir.path, Bootstrap: true,
+		HeartbeatTimeout: n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -186,8 +193,8 @@ func (n *Node) startRaft(ctx context.Context) error {
 func (n *Node) startBroker(ctx context.Context) error {
 	var err error
 	n.broker, err = broker.Start(ctx, broker.Config{
-		Name: Name, Addr: n.cfg.NATSAddr, StoreDir: n.dir.join("nats"),
-		Executors: []string{Name}, Logger: n.cfg.Logger,
+		Name: Name, Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
+		Executors: []string{Name}, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -230,7 +237,7 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 	n.scheduler, err = scheduler.New(scheduler.Config{
 		Node: Name, Process: ulid.Make().String(), Version: n.cfg.Version,
 		Log: n.log, Alone: true, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
-		SnapshotFile: n.dir.join("snapshot"), Logger: n.cfg.Logger,
+		SnapshotFile: n.dir.join("snapshot"), Housekeeping: n.cfg.Idle, AnnounceEvery: n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -247,7 +254,9 @@ func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
 	if err != nil {
 		return err
 	}
-	executor, err := exec.New(exec.Config{Name: Name, Slots: n.cfg.Slots, Logger: n.cfg.Logger}, nc, runtime)
+	executor, err := exec.New(exec.Config{
+		Name: Name, Slots: n.cfg.Slots, AnnounceEvery: n.cfg.Idle, OwnerSilence: ownerIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+	}, nc, runtime)
 	if err != nil {
 		return err
 	}
@@ -296,6 +305,29 @@ func (n *Node) startService(ctx context.Context) error {
 	return nil
 }
 
+func (n *Node) startWeb() (err error) {
+	if n.cfg.DontListen {
+		return nil
+	}
+	n.web, err = web.Start(web.Config{
+		Addr: n.cfg.HTTPAddr, Ready: n.scheduler.Ready,
+		Metrics: newMetrics(n.scheduler), Logger: n.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.later(n.web.Stop)
+	return nil
+}
+
+// httpAddr is "" for a node that does not listen.
+func (n *Node) httpAddr() string {
+	if n.web == nil {
+		return ""
+	}
+	return n.web.Addr()
+}
+
 // status fills what only the cluster knows of cluster.status.
 func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
 	st.Leader = n.raft.Leader()
@@ -314,7 +346,7 @@ func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
 // raiseLowWater lets Raft remember how far the stream came, so that a shortened
 // one is known as such.
 func (n *Node) raiseLowWater(ctx context.Context) {
-	tick := time.NewTicker(lowWaterEvery)
+	tick := time.NewTicker(lowWaterIdles * n.cfg.Idle)
 	defer tick.Stop()
 	raised := uint64(0)
 	for {
@@ -346,8 +378,20 @@ func (n *Node) scrub(ctx context.Context) error {
 
 // Ready is what the line "ready …" says: where callers find the node.
 func (n *Node) Ready() string {
+	if n.cfg.DontListen {
+		return fmt.Sprintf("data=%s", n.cfg.DataDir)
+	}
 	return fmt.Sprintf("nats=%s http=http://%s raft=%s data=%s", n.broker.ClientURL(), n.web.Addr(), n.raft.Addr(), n.cfg.DataDir)
 }
+
+// CallerConn connects a program that embeds the node to its API, within the
+// process; client.New makes a client of it. It is closed by Stop, and fails
+// before Start has returned and after Stop.
+func (n *Node) CallerConn(name string) (*nats.Conn, error) { return n.broker.CallerConn(name) }
+
+// ExecutorConn connects the executor of the node's Name, within the process: for
+// a program that brings its own, with Config.NoExec. Otherwise as CallerConn.
+func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.broker.ExecutorConn(Name) }
 
 // Done is closed when the node has ended by itself: see Err.
 func (n *Node) Done() <-chan struct{} { return n.scheduler.Done() }

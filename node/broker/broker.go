@@ -112,9 +112,12 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 		NoSigs:     true,
 		MaxPending: pendingBytesMax,
 
+		PingInterval: b.cfg.PingEvery,
+
 		JetStream:              true,
 		StoreDir:               b.cfg.StoreDir,
 		SyncAlways:             true,
+		SyncInterval:           b.cfg.PingEvery, // nothing is left to sync then
 		JetStreamMaxMemory:     memoryBytesMax,
 		JetStreamMaxStore:      b.cfg.MaxStore,
 		DisableJetStreamBanner: true,

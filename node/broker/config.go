@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"time"
 )
 
 // Config says where and for whom the server runs.
@@ -27,6 +28,10 @@ type Config struct {
 	// would hang until a restart. Defaults to what StoreDir holds already plus
 	// nine tenths of what is free on its disk.
 	MaxStore int64
+	// PingEvery is the interval at which idle connections, on both sides, ask
+	// whether the other still answers; a look of the stores at themselves comes
+	// as often. Defaults to 2 minutes.
+	PingEvery time.Duration
 	// Executors names those for whom ExecutorConn works. Defaults to none.
 	Executors []string
 	// Logger receives the server's log. Defaults to discarding it.
@@ -36,6 +41,8 @@ type Config struct {
 const (
 	defaultName = "belfry"
 	defaultAddr = "127.0.0.1:4222"
+	// defaultPingEvery is NATS's own.
+	defaultPingEvery = 2 * time.Minute
 )
 
 // WithDefaults returns c with its empty fields set, but for MaxStore, which
@@ -46,6 +53,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Addr == "" {
 		c.Addr = defaultAddr
+	}
+	if c.PingEvery == 0 {
+		c.PingEvery = defaultPingEvery
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -66,6 +76,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxStore < 0 {
 		return fmt.Errorf("nats store limit of %d bytes: give a positive number, or none for nine tenths of the free disk", c.MaxStore)
+	}
+	if c.PingEvery < 0 {
+		return fmt.Errorf("ping interval of %s: give a positive one", c.PingEvery)
 	}
 	for _, name := range c.Executors {
 		if !validName(name) {

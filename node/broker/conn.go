@@ -64,6 +64,7 @@ func (b *Broker) connect(name string, id identity) (*nats.Conn, error) {
 		nats.Name(name),
 		nats.CustomInboxPrefix(id.inbox),
 		nats.Timeout(connectTimeout),
+		nats.PingInterval(b.cfg.PingEvery),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectBufSize(reconnectBytesMax),

@@ -117,6 +117,11 @@ func openTransport(cfg Config) (raft.Transport, error) {
 	if cfg.Transport != nil {
 		return cfg.Transport, nil
 	}
+	if cfg.DontListen {
+		addr, transport := raft.NewInmemTransport(raft.ServerAddress(cfg.Name))
+		transport.Connect(addr, transport) // it elects itself by a message
+		return transport, nil
+	}
 	addr, err := loopback(cfg.Addr)
 	if err != nil {
 		return nil, err
@@ -174,7 +179,7 @@ func forgetHalfBootstrap(store *raftboltdb.BoltStore) error {
 }
 
 // Addr is where the other members reach this node, with the port that was
-// really taken.
+// really taken; with DontListen it is the node's name.
 func (c *Cluster) Addr() string { return string(c.transport.LocalAddr()) }
 
 // Stop ends the duties, hands leadership over if there are others, closes the

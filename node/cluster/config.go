@@ -21,6 +21,9 @@ type Config struct {
 	// others reach this node. The host is a loopback address or "localhost";
 	// port 0 takes any free one. Defaults to 127.0.0.1:7420.
 	Addr string
+	// DontListen leaves the listener out: nobody can join, which is for a group
+	// of this node alone. Defaults to false.
+	DontListen bool
 	// Dir is the node's data directory; Raft keeps its log and snapshots in
 	// the folder "raft" there. Required.
 	Dir string
@@ -68,7 +71,7 @@ func (c Config) Validate() error {
 	if !validName(c.Name) {
 		return fmt.Errorf("node name %q: use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", c.Name)
 	}
-	if c.Transport == nil {
+	if c.Transport == nil && !c.DontListen {
 		if _, err := loopback(c.Addr); err != nil {
 			return err
 		}
