@@ -359,7 +359,10 @@ func (n *Node) raiseLowWater(ctx context.Context) {
 		if seq == raised {
 			continue
 		}
-		if err := n.raft.RaiseLowWater(ctx, n.raft.State().Stream.ID, seq); err != nil {
+		switch err := n.raft.RaiseLowWater(ctx, n.raft.State().Stream.ID, seq); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
 			n.cfg.Logger.Warn("the stream's low-water mark could not be raised; trying again", "error", err)
 			continue
 		}

@@ -93,7 +93,7 @@ func (c *Cluster) open() (err error) {
 			return fmt.Errorf("form a new cluster in %s: %w", dir, err)
 		}
 	}
-	if c.raft, err = raft.NewRaft(cfg, c.fsm, c.store, c.store, snapshots, c.transport); err != nil {
+	if c.raft, err = raft.NewRaft(cfg, c.fsm, &oldestKept{BoltStore: c.store}, c.store, snapshots, c.transport); err != nil {
 		return fmt.Errorf("raft store %s: %w", dir, err)
 	}
 	return nil

@@ -21,6 +21,7 @@ type executor struct {
 	open                            int // attempts that we have
 	seen                            time.Time
 	known                           bool // it answered our Ask: epochs are raised, what it holds is settled
+	leaving                         bool // it said so: another incarnation may follow at once
 	asking                          bool
 	code                            map[codeKey]struct{}
 	marks                           map[int][]*attempt // partition → attempts in the order of their claims
@@ -118,7 +119,7 @@ func (m announced) handle(s *Scheduler) {
 	case a.Version != wire.Version:
 		s.log.Warn("an executor speaks another version of the wire: give it the node's version of belfry", "executor", a.Name, "its", a.Version, "ours", wire.Version)
 		return
-	case e != nil && e.incarnation != a.Incarnation && time.Since(e.seen) < 2*s.cfg.AnnounceEvery:
+	case e != nil && e.incarnation != a.Incarnation && !e.leaving && time.Since(e.seen) < 2*s.cfg.AnnounceEvery:
 		s.log.Error("two executors bear one name: rename one", "executor", a.Name)
 		return
 	case e == nil || e.incarnation != a.Incarnation:
@@ -130,7 +131,7 @@ func (m announced) handle(s *Scheduler) {
 	}
 	e.pool, e.python, e.slots, e.busy, e.seen = a.Pool, a.Python, a.Slots, a.Busy, time.Now()
 	e.window = min(a.Windows[s.cfg.Node], wire.WindowMax)
-	if a.Leaving {
+	if e.leaving = a.Leaving; e.leaving {
 		e.window = 0
 	}
 	if !e.known {
