@@ -150,8 +150,8 @@ func (s *Scheduler) ask(e *executor) {
 	e.asking = true
 	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epochs: s.ownEpochs()}
 	name, incarnation, epochs := e.name, e.incarnation, s.epochs
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.AnnounceEvery)
+	s.loops.Go(func() {
+		ctx, cancel := context.WithTimeout(s.looping, s.cfg.AnnounceEvery)
 		defer cancel()
 		reply := asked{name: name, incarnation: incarnation, epochs: epochs}
 		body, err := json.Marshal(question)
@@ -163,7 +163,7 @@ func (s *Scheduler) ask(e *executor) {
 		}
 		reply.err = err
 		s.post(reply)
-	}()
+	})
 }
 
 type asked struct {

@@ -59,7 +59,8 @@ type Scheduler struct {
 	stats  Stats
 	ids    *idSource
 
-	stop    context.CancelCauseFunc // of the loops
+	looping context.Context // ends with stop: of the loops, and of what they ask others
+	stop    context.CancelCauseFunc
 	stopped chan struct{}           // closed when nothing is decided any more
 	loops   sync.WaitGroup
 	cause   atomic.Pointer[error]
@@ -101,19 +102,18 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		s.takeUp(p)
 	}
 	s.snap.last, s.listened = time.Now(), time.Now()
-	looping, stop := context.WithCancelCause(context.Background())
+	s.looping, s.stop = context.WithCancelCause(context.Background())
 	// The committer outlives the loop's last turn, which stores what is open.
 	committing, stopCommits := context.WithCancel(context.Background())
-	s.stop = stop
 	s.loops.Go(func() {
 		defer stopCommits()
-		s.loop(looping)
+		s.loop(s.looping)
 	})
 	s.loops.Go(func() { s.commitLoop(committing) })
-	s.loops.Go(func() { s.watch(looping) })
+	s.loops.Go(func() { s.watch(s.looping) })
 	if !s.cfg.Alone {
 		from := s.folded + 1
-		s.loops.Go(func() { s.follow(looping, from) })
+		s.loops.Go(func() { s.follow(s.looping, from) })
 	}
 	return s.listen()
 }

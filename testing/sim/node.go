@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +26,8 @@ type node struct {
 	skew atomic.Int64 // of its clock, in nanoseconds
 
 	mu       sync.Mutex
-	proc     *process // the newest one that decides; nil while none does
-	starting *process // the newest one that does not yet
+	procs    []*process // those that decide: a second one fences the first
+	starting *process   // the newest one that does not yet
 }
 
 // process is one life of a node.
@@ -44,11 +45,14 @@ func (n *node) snapshot() string { return filepath.Join(n.w.dir, n.name+".snapsh
 
 func (n *node) clock() time.Time { return time.Now().Add(time.Duration(n.skew.Load())) }
 
-// process returns the newest process, nil if there is none.
+// process returns the newest process that decides, nil if there is none.
 func (n *node) process() *process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.proc
+	if len(n.procs) == 0 {
+		return nil
+	}
+	return n.procs[len(n.procs)-1]
 }
 
 // boot starts a process. It returns when that decides, or could not start.
@@ -80,7 +84,7 @@ func (n *node) boot() *process {
 		n.starting = nil
 	}
 	if err == nil {
-		n.proc = p
+		n.procs = append(n.procs, p)
 	}
 	n.mu.Unlock()
 	if err != nil {
@@ -112,22 +116,20 @@ func (n *node) mourn(p *process) {
 func (n *node) forget(p *process) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.proc == p {
-		n.proc = nil
-	}
+	n.procs = slices.DeleteFunc(n.procs, func(q *process) bool { return q == p })
 }
 
 // crash ends what there is of a node as kill -9 does: at once, wherever it is.
 func (n *node) crash() {
 	n.mu.Lock()
-	proc, starting := n.proc, n.starting
+	procs, starting := slices.Clone(n.procs), n.starting
 	n.mu.Unlock()
 	if starting != nil {
 		starting.life.die()
 		starting.begun()
 	}
-	if proc != nil {
-		proc.crash()
+	for _, p := range procs {
+		p.crash()
 	}
 }
 
@@ -135,6 +137,7 @@ func (p *process) crash() {
 	p.life.die()
 	p.Fail(errCrash)
 	<-p.Done()
+	p.node.forget(p)
 }
 
 // loseSnapshot has the next process begin from nothing.

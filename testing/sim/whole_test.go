@@ -261,7 +261,7 @@ func (w *whole) ask(subject, request string, answer any) {
 func (w *whole) judge() *check.Verdict {
 	w.t.Helper()
 	v := check.Log(w.commits())
-	v.Late = time.Second
+	v.Lateness = time.Second
 	v.Faults(w.outages)
 	v.Lines(w.journal.all())
 	v.AllDecided(time.Now())
