@@ -123,7 +123,7 @@ func (s *Scheduler) catchUp(ctx context.Context) error {
 // askInfo asks for the stream's state on behalf of several readers, none of
 // whom may end it.
 func (s *Scheduler) askInfo() (eventlog.Info, error) {
-	ctx, cancel := context.WithTimeout(s.looping, infoMax)
+	ctx, cancel := s.within(infoMax)
 	defer cancel()
 	return s.cfg.Log.Info(ctx)
 }

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"time"
 
@@ -151,7 +150,7 @@ func (s *Scheduler) ask(e *executor) {
 	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epochs: s.ownEpochs()}
 	name, incarnation, epochs := e.name, e.incarnation, s.epochs
 	s.loops.Go(func() {
-		ctx, cancel := context.WithTimeout(s.looping, s.cfg.AnnounceEvery)
+		ctx, cancel := s.within(s.cfg.AnnounceEvery)
 		defer cancel()
 		reply := asked{name: name, incarnation: incarnation, epochs: epochs}
 		body, err := json.Marshal(question)

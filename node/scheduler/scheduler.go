@@ -59,9 +59,10 @@ type Scheduler struct {
 	stats  Stats
 	ids    *idSource
 
-	looping context.Context // ends with stop: of the loops, and of what they ask others
-	stop    context.CancelCauseFunc
-	stopped chan struct{}           // closed when nothing is decided any more
+	stop context.CancelCauseFunc // of the loops
+	// within bounds what is asked of others, which ends with the loops, too.
+	within  func(time.Duration) (context.Context, context.CancelFunc)
+	stopped chan struct{} // closed when nothing is decided any more
 	loops   sync.WaitGroup
 	cause   atomic.Pointer[error]
 	// objection is the first event that must not be: no claims follow it.
@@ -102,18 +103,20 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		s.takeUp(p)
 	}
 	s.snap.last, s.listened = time.Now(), time.Now()
-	s.looping, s.stop = context.WithCancelCause(context.Background())
+	looping, stop := context.WithCancelCause(context.Background())
+	s.stop = stop
+	s.within = func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(looping, d) }
 	// The committer outlives the loop's last turn, which stores what is open.
 	committing, stopCommits := context.WithCancel(context.Background())
 	s.loops.Go(func() {
 		defer stopCommits()
-		s.loop(s.looping)
+		s.loop(looping)
 	})
 	s.loops.Go(func() { s.commitLoop(committing) })
-	s.loops.Go(func() { s.watch(s.looping) })
+	s.loops.Go(func() { s.watch(looping) })
 	if !s.cfg.Alone {
 		from := s.folded + 1
-		s.loops.Go(func() { s.follow(s.looping, from) })
+		s.loops.Go(func() { s.follow(looping, from) })
 	}
 	return s.listen()
 }

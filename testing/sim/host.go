@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/belfryhq/belfry/exec"
 	"github.com/belfryhq/belfry/exec/wire"
@@ -25,11 +28,12 @@ type host struct {
 func (h *host) start() {
 	l := h.w.newLife(h.name)
 	scale := h.w.plan.scale
+	heard := &overheard{Bus: h.w.net.endpoint(l)}
 	e, err := exec.NewOn(exec.Config{
 		Name: h.name, Slots: h.w.plan.slots, Grace: scale, FlushMax: scale,
 		AnnounceEvery: scale, ReportEvery: scale / 2, HandBackAfter: scale, OwnerSilence: 5 * scale,
 		Logger: h.w.logger(h.name),
-	}, h.w.net.endpoint(l), &runtime{h})
+	}, heard, &runtime{h, heard})
 	if err == nil {
 		err = e.Start(context.Background())
 	}
@@ -79,7 +83,29 @@ func (h *host) running() *life {
 
 // runtime is the functions' code: it writes the journal, takes a while, and
 // ends in one of the ways in which code ends.
-type runtime struct{ h *host }
+type runtime struct {
+	h     *host
+	heard *overheard
+}
+
+// overheard is the connection of one incarnation, which tells its name in its
+// first sign of life, before it gets a run.
+type overheard struct {
+	exec.Bus
+	incarnation atomic.Value
+}
+
+// Publish implements exec.Bus.
+func (o *overheard) Publish(subject string, data []byte) error {
+	if o.incarnation.Load() == nil && subject == wire.AnnounceSubject(wire.Sender(subject)) {
+		var a wire.Announce
+		if err := json.Unmarshal(data, &a); err != nil {
+			return err
+		}
+		o.incarnation.Store(a.Incarnation)
+	}
+	return o.Bus.Publish(subject, data)
+}
 
 // Version implements exec.Runtime.
 func (*runtime) Version() string { return "3.99" }
@@ -91,7 +117,8 @@ func (*runtime) Check(context.Context, string, string) (*wire.CodeError, error) 
 func (r *runtime) Run(ctx context.Context, job *exec.Job, _ func(wire.LogLine)) exec.Ended {
 	w := r.h.w
 	line := w.journal.begin(check.Line{
-		ID: job.Source.ID, Run: job.Run, Attempt: job.Attempt, Executor: r.h.name, Start: time.Now(),
+		ID: job.Source.ID, Run: job.Run, Attempt: job.Attempt, Start: time.Now(),
+		Executor: r.h.name, Incarnation: r.heard.incarnation.Load().(string),
 	})
 	if job.Source.Kind != "item" {
 		line.ID = job.Run

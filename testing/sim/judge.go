@@ -50,7 +50,7 @@ func (w *World) hashes() (all []check.Hash) {
 		}
 		seq = m.Seq
 	}
-	all = append(all, hashesOf("full fold", seq, fresh)...)
+	all = append(all, hashesOf(check.FullFold, seq, fresh)...)
 	for _, n := range w.nodes {
 		p := n.process()
 		if p == nil {
