@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench kill9 triggers
+.PHONY: help build run test race lint bench kill9 triggers sim
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,11 +18,13 @@ build: ## build bin/belfry
 run: build ## build, and run a node with its data in ./data
 	./bin/belfry up --data ./data
 
+# One package at a time: those that start real processes keep time.
 test: ## run every test once, with the race detector
-	$(GO) test -race -timeout 15m ./...
+	$(GO) build -race ./...
+	$(GO) test -race -p 1 -timeout 15m ./...
 
 race: ## run every test three times over, to meet races that hide
-	$(GO) test -race -timeout 45m -count=3 ./...
+	$(GO) test -race -p 1 -timeout 45m -count=3 ./...
 
 lint: ## check format, vet and the linters of .golangci.yml
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }
@@ -38,6 +40,14 @@ kill9: ## 5,000 items and 10,000 races, kill -9 amidst them, judged from the str
 
 triggers: ## 50 triggers a second and kill -9, pauses that race, 10,000 at one moment: judged from the stream
 	TRIGGERS=50 TRIGGER_SECONDS=120 TRIGGER_KILLS=3 PAUSE_SECONDS=120 CHANGE_SECONDS=60 MINUTE_TRIGGERS=10000 $(GO) test -count=1 -run 'TestTriggersKill9|TestPauseRaces|TestScheduleChanges|TestMinute' -v -timeout 30m ./testing/cluster
+
+SIM_MINUTES ?= 10
+SIM_SEED ?= $(shell date +%s)
+sim: ## simulated clusters for SIM_MINUTES (10) on every core, or SIM_SEEDS of them, from SIM_SEED on
+	$(GO) test -c -o bin/sim.test ./testing/sim
+	@cores=$$(getconf _NPROCESSORS_ONLN); cd testing/sim && seq 0 $$((cores - 1)) | GOMAXPROCS=1 xargs -P $$cores -I {} \
+		env SIM_MINUTES=$(SIM_MINUTES) SIM_SEEDS=$(SIM_SEEDS) SIM_SEED=$(SIM_SEED) SIM_CORE={} SIM_CORES=$$cores \
+		../../bin/sim.test -test.run '^TestSeeds$$' -test.timeout 0 -test.v=$(if $(V),true,false)
 
 $(GOLANGCI_LINT):
 	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

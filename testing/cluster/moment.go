@@ -60,7 +60,7 @@ func WaitRuns(t testing.TB, p *Process, completed int, most time.Duration) {
 	defer cancel()
 	c := p.Client(api.Admin)
 	count := func(status api.Status) (n int) {
-		limit := api.PageMax
+		limit := 200 // each run is read back from the log: a page has to fit its time-out
 		for in := (api.RunList{List: api.List{Limit: &limit}, Status: status}); ; {
 			page, err := c.ListRuns(ctx, in)
 			if err != nil {

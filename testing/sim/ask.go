@@ -53,7 +53,7 @@ func (c *client) createFunction(name string) {
 				OnExecutorLoss: text(pick(c.odds, []string{"retry", "retry", "fail"}))}, id)
 		}}
 	id, ok := c.ask(x)
-	for !ok {
+	for !ok && !c.w.late() {
 		id, ok = c.ask(x)
 	}
 	c.functions = append(c.functions, id)

@@ -72,7 +72,7 @@ func (n *node) boot() *process {
 		w.broken("%v", err)
 		return nil
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithDeadline(context.Background(), w.end())
 	defer cancel()
 	p.begun = cancel
 	n.mu.Lock()
@@ -145,7 +145,7 @@ func (n *node) loseSnapshot() { _ = os.Remove(n.snapshot()) }
 
 // open has the node's own process be there, however long it takes.
 func (n *node) open() {
-	for n.process() == nil {
+	for n.process() == nil && !n.w.late() {
 		if n.boot() == nil {
 			time.Sleep(n.w.plan.scale)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/belfryhq/belfry/testing/check"
 )
 
-func seedFrom(t *testing.T, name string, or uint64) uint64 {
+func number(t *testing.T, name string, or uint64) uint64 {
 	t.Helper()
 	s := os.Getenv(name)
 	if s == "" {
@@ -73,11 +73,27 @@ func sound(t *testing.T, seed uint64) {
 	}
 }
 
-// TestSeeds runs SIM_SEEDS worlds from the seed SIM_SEED on.
+// TestSeeds runs worlds from the seed SIM_SEED on: SIM_SEEDS of them, or those
+// that can be run within SIM_MINUTES. Of several processes that share the work,
+// SIM_CORES, this one runs each whose turn is SIM_CORE. A failure names its seed.
 func TestSeeds(t *testing.T) {
-	first := seedFrom(t, "SIM_SEED", 1)
-	count := seedFrom(t, "SIM_SEEDS", 20)
-	for n := range count {
-		t.Run(strconv.FormatUint(first+n, 10), func(t *testing.T) { sound(t, first+n) })
+	first, count := number(t, "SIM_SEED", 1), number(t, "SIM_SEEDS", 0)
+	minutes, core, cores := number(t, "SIM_MINUTES", 0), number(t, "SIM_CORE", 0), number(t, "SIM_CORES", 1)
+	if count == 0 && minutes == 0 {
+		if count = 20; Race {
+			count = 4
+		}
+	}
+	began, told, ran := time.Now(), time.Now(), 0
+	until := began.Add(time.Duration(minutes) * time.Minute)
+	for seed := first + core; count > 0 && seed < first+count || count == 0 && time.Now().Before(until); seed += cores {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { sound(t, seed) })
+		if ran++; time.Since(told) > time.Minute {
+			told = time.Now()
+			fmt.Printf("core %d: %d worlds, the last is seed %d\n", core, ran, seed)
+		}
+	}
+	if minutes > 0 || cores > 1 {
+		fmt.Printf("core %d: %d worlds in %s\n", core, ran, time.Since(began).Round(time.Second))
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/eventlog/memlog"
+	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/projection"
 	"github.com/belfryhq/belfry/testing/check"
 )
@@ -19,6 +20,7 @@ import (
 // World is one simulated cluster and all that happens to it.
 type World struct {
 	seed  uint64
+	born  time.Time
 	dir   string // of snapshots
 	plan  plan
 	plant plant
@@ -101,7 +103,7 @@ func (w *World) broken(format string, args ...any) {
 
 // newWorld makes a world that does nothing yet. Call it in a bubble.
 func newWorld(seed uint64, dir string) *World {
-	w := &World{seed: seed, dir: dir, store: memlog.New(memlog.Faults{}), names: map[string]int{}}
+	w := &World{seed: seed, born: time.Now(), dir: dir, store: memlog.New(memlog.Faults{}), names: map[string]int{}}
 	w.plan = planOf(w.oddsOf("plan"))
 	w.net = &network{plant: &w.plant, subs: map[*subscription]struct{}{}}
 	w.populate()
@@ -181,23 +183,31 @@ func (w *World) settle() {
 	time.Sleep(10 * w.plan.scale)
 }
 
-// anyProcess is a process that answers.
-func (w *World) anyProcess() *process {
-	for {
+// end is long after what is planned: with a fault that was planted, a process may
+// never come up.
+func (w *World) end() time.Time { return w.born.Add(2 * w.plan.length) }
+
+func (w *World) late() bool { return time.Now().After(w.end()) }
+
+// read looks at the state of a node that answers.
+func (w *World) read(look func(*projection.State)) *api.Error {
+	for !w.late() {
 		for _, n := range w.nodes {
 			if p := n.process(); p != nil {
-				return p
+				_, refused := p.Read(context.Background(), look)
+				return refused
 			}
 		}
 		time.Sleep(w.plan.scale)
 	}
+	return api.Errorf(api.Unavailable, "", "no node answers")
 }
 
 // deleteTriggers ends all schedules, so that what is open can end.
 func (w *World) deleteTriggers() {
 	for range 50 {
 		var ids []string
-		_, refused := w.anyProcess().Read(context.Background(), func(s *projection.State) {
+		refused := w.read(func(s *projection.State) {
 			ids = ids[:0]
 			s.Triggers(func(t *projection.Trigger) bool { ids = append(ids, t.ID); return true })
 		})
@@ -213,7 +223,7 @@ func (w *World) deleteTriggers() {
 
 // open counts the items and runs that have not ended; 1 if nobody can tell.
 func (w *World) open() (n int) {
-	_, refused := w.anyProcess().Read(context.Background(), func(s *projection.State) {
+	refused := w.read(func(s *projection.State) {
 		n = s.CountItems(projection.Queued) + s.CountItems(projection.Processing)
 		for _, id := range w.known() {
 			if i := s.Run(id); i != nil && !i.Status.Final() {
