@@ -29,6 +29,15 @@ const (
 	none = `{}`
 )
 
+// said is what the judge objected to.
+func said(v *check.Verdict) string {
+	var all []string
+	for _, x := range v.Violations {
+		all = append(all, x.String())
+	}
+	return strings.Join(all, "; ")
+}
+
 // The judge objects to each planted fault, and to nothing in a sound log.
 func TestTheJudge(t *testing.T) {
 	created, claimed := event("created", 1, 0, "01", due), event("claimed", 2, 1, "10", one)
@@ -61,7 +70,7 @@ func TestTheJudge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := check.Log(c.log)
-			said := strings.Join(v.Violations, "; ")
+			said := said(v)
 			if c.objects == "" && said != "" || !strings.Contains(said, c.objects) {
 				t.Errorf("the judge said %q, nothing of %q", said, c.objects)
 			}
@@ -87,7 +96,7 @@ func TestTheJudgeOfJournals(t *testing.T) {
 			v := check.Log(c.log)
 			v.Journal(c.wrote)
 			v.AllEnded()
-			said := strings.Join(v.Violations, "; ")
+			said := said(v)
 			if c.objects == "" && said != "" || !strings.Contains(said, c.objects) {
 				t.Errorf("the judge said %q, nothing of %q", said, c.objects)
 			}

@@ -2,7 +2,6 @@ package check
 
 import (
 	"encoding/json"
-	"fmt"
 	"hash/fnv"
 	"strings"
 	"time"
@@ -42,9 +41,13 @@ type Verdict struct {
 	Openings        int
 	// Last is the time of the last event.
 	Last time.Time
-	// Violations are sentences, the first ones found first.
-	Violations []string
+	// Violations are in the order in which they were found; Unsaid are those
+	// beyond violationsMax.
+	Violations []Violation
+	Unsaid     int
 
+	next     uint64          // the sequence to come
+	seq      uint64          // of the commit being judged, 0 between them
 	entities map[string]last // entity/id → its last event
 	ids      map[string]bool // of events
 	touched  []*Trigger      // in this commit
@@ -55,28 +58,41 @@ type last struct {
 	revision, seq, prev uint64
 }
 
-func (v *Verdict) violation(format string, args ...any) {
-	v.Violations = append(v.Violations, fmt.Sprintf(format, args...))
-}
-
-// Log judges a whole stream, given in order.
-func Log(commits []Commit) *Verdict {
-	v := &Verdict{
-		Items: map[string]*Item{}, Triggers: map[string]*Trigger{}, Runs: map[string]*Run{},
+// New is a verdict on a log of which nothing was read yet.
+func New() *Verdict {
+	return &Verdict{
+		Items: map[string]*Item{}, Triggers: map[string]*Trigger{}, Runs: map[string]*Run{}, next: 1,
 		entities: map[string]last{}, ids: map[string]bool{}, days: map[string][]time.Time{},
 	}
-	next := uint64(1)
+}
+
+// Log judges a whole stream, given in order: New, Commit for each, Finish.
+func Log(commits []Commit) *Verdict {
+	v := New()
 	for _, c := range commits {
-		if c.Seq != next {
-			v.violation("L3: sequence %d follows %d", c.Seq, next-1)
-		}
-		next = c.Seq + 1
-		v.commit(c)
+		v.Commit(c)
 	}
-	for _, t := range v.Triggers {
-		v.settle(t, t.decided) // later ones may be decided in a commit to come
-	}
+	v.Finish()
 	return v
+}
+
+// Finish settles what the end of the log settles: occurrences up to the last
+// one decided, since later ones may be decided in a commit to come.
+func (v *Verdict) Finish() {
+	for _, t := range v.Triggers {
+		v.settle(t, t.decided)
+	}
+}
+
+// Commit judges the next message of the stream. It keeps nothing of c.
+func (v *Verdict) Commit(c Commit) {
+	v.seq = c.Seq
+	if c.Seq != v.next {
+		v.violation("L3: sequence %d follows %d", c.Seq, v.next-1)
+	}
+	v.next = c.Seq + 1
+	v.commit(c)
+	v.seq = 0
 }
 
 func (v *Verdict) commit(c Commit) {

@@ -236,7 +236,7 @@ func TestTheJudgeOfTriggers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := check.Log(c.book.log())
 			v.AllDecided(time.Time{})
-			said := strings.Join(v.Violations, "; ")
+			said := said(v)
 			if c.objects == "" && said != "" || !strings.Contains(said, c.objects) {
 				t.Errorf("the judge said %q, nothing of %q", said, c.objects)
 			}
@@ -271,7 +271,7 @@ func TestTheJudgeOfChains(t *testing.T) {
 					log[n].Body, planted = []byte(body), true
 				}
 			}
-			if said := strings.Join(check.Log(log).Violations, "; "); !planted || !strings.Contains(said, c.objects) {
+			if said := said(check.Log(log)); !planted || !strings.Contains(said, c.objects) {
 				t.Errorf("the judge said %q, nothing of %q", said, c.objects)
 			}
 		})
