@@ -15,7 +15,7 @@ import (
 )
 
 func (t *terminal) auditCommand() *cli.Command {
-	return t.group("audit", "everything that happened, event by event", auditEvents(), auditTail(), auditAt())
+	return t.group("audit", "everything that happened, event by event", auditEvents(), auditTail(), auditAt(), auditVerify())
 }
 
 func auditFlags() []cli.Flag {

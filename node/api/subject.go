@@ -76,6 +76,6 @@ func Verbs() map[string][]string {
 		"user":       {"create", "get", "list", "update", "delete"},
 		"run":        {"get", "list", "logs", "cancel"},
 		"cluster":    {"status"},
-		"audit":      {"events", "at"},
+		"audit":      {"events", "at", "verify"},
 	}
 }

@@ -20,6 +20,30 @@ func (c *Client) AuditAt(ctx context.Context, in api.AuditAt) (jsontext.Value, e
 	return c.Ask(ctx, "audit", "at", in)
 }
 
+// verifyWait is how long one request of VerifyAudit waits: as often there is
+// progress to tell.
+const verifyWait = "1s"
+
+// VerifyAudit lets the node judge its whole log, as it is now, and returns the
+// verdict; or that of the verification with an id, if that is not "". Progress,
+// if not nil, is told about once a second. That something is wrong is no error:
+// see Status. When ctx ends, the verification goes on.
+func (c *Client) VerifyAudit(ctx context.Context, id string, progress func(api.AuditVerdict)) (api.AuditVerdict, error) {
+	for in := (api.AuditVerify{ID: id, Wait: verifyWait}); ; {
+		verdict, err := call[api.AuditVerdict](ctx, c, "audit", "verify", in)
+		if err != nil || verdict.Status != api.VerifyRunning {
+			return verdict, err
+		}
+		if progress != nil {
+			progress(verdict)
+		}
+		in.ID = verdict.ID
+		if ctx.Err() != nil {
+			return verdict, context.Cause(ctx)
+		}
+	}
+}
+
 // FollowAudit calls each with every event that in asks for, in the order of the
 // log, as Belfry sent it: first with those that are there, then with those that
 // happen, through outages too. It ends with each's error, with a refusal, or

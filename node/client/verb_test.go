@@ -85,6 +85,7 @@ func verbs() map[string]struct {
 		"cluster.status": {func(x ctx, c c) error { return ask(c.ClusterStatus(x)) }, `{}`, false},
 		"audit.events":   {func(x ctx, c c) error { return ask(c.AuditEvents(x, api.AuditEvents{Entity: "item"})) }, `{"entity":"item"}`, false},
 		"audit.at":       {func(x ctx, c c) error { return ask(c.AuditAt(x, api.AuditAt{ID: "sts_1", Seq: 7})) }, `{"id":"sts_1","seq":7}`, false},
+		"audit.verify":   {func(x ctx, c c) error { return ask(c.VerifyAudit(x, "ver_1", nil)) }, `{"id":"ver_1","wait":"1s"}`, false},
 	}
 }
 

@@ -49,12 +49,10 @@ func (s *Service) start(ctx context.Context, r *request, c command.Command, wait
 		return nil, refused
 	}
 	if patience > 0 {
-		select {
-		case s.waits <- struct{}{}:
-			defer func() { <-s.waits }()
-		default:
-			return nil, api.Errorf(api.Unavailable, "wait", "%d requests wait already: leave wait out, or try again; nothing was stored", waitsMax)
+		if refused := s.beginWait(); refused != nil {
+			return nil, refused
 		}
+		defer s.endWait()
 	}
 	run, refused := s.started(ctx, r, c)
 	if refused != nil {
@@ -68,6 +66,18 @@ func (s *Service) start(ctx context.Context, r *request, c command.Command, wait
 	}
 	return s.showRunOf(ctx, r, run, false)
 }
+
+// beginWait and endWait are around what waits for an end.
+func (s *Service) beginWait() *api.Error {
+	select {
+	case s.waits <- struct{}{}:
+		return nil
+	default:
+		return api.Errorf(api.Unavailable, "wait", "%d requests wait already: leave wait out, or try again; nothing was stored", waitsMax)
+	}
+}
+
+func (s *Service) endWait() { <-s.waits }
 
 // started carries out the command, unless the request did so before, and tells
 // the id of the run.

@@ -23,7 +23,7 @@ const (
 	// requestsMax bounds requests under way: enough to fill commits from
 	// many clients, few enough to hold in memory with their bodies.
 	requestsMax = 1024
-	// waitsMax bounds those among them that wait for the end of a run.
+	// waitsMax bounds those among them that wait for an end.
 	waitsMax = requestsMax / 2
 	// deadline of a request: below the 5 s after which nats request and most
 	// clients give up, so that they get an answer.
@@ -54,9 +54,11 @@ type Service struct {
 	micro micro.Service
 	calls chan call     // to a worker that is idle
 	slots chan struct{} // one for each worker
-	waits chan struct{} // one for each request that waits for a run's end
+	waits chan struct{} // one for each request that waits for an end
 	quit  chan struct{}
 	busy  sync.WaitGroup
+
+	verifications verifications
 }
 
 // request is one call on its way.
@@ -101,12 +103,13 @@ func verbs() map[string]verb {
 
 		"cluster.status": (*Service).clusterStatus,
 		"audit.events":   (*Service).auditEvents, "audit.at": (*Service).auditAt,
+		"audit.verify": (*Service).auditVerify,
 	}
 }
 
 // New makes a service that does not answer yet.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, calls: make(chan call), slots: make(chan struct{}, requestsMax), waits: make(chan struct{}, waitsMax), quit: make(chan struct{})}
+	return &Service{cfg: cfg, calls: make(chan call), slots: make(chan struct{}, requestsMax), waits: make(chan struct{}, waitsMax), quit: make(chan struct{}), verifications: verifications{slot: make(chan struct{}, 1)}}
 }
 
 // Start registers the micro service and begins to answer.

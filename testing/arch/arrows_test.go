@@ -18,9 +18,14 @@ func TestEveryPackageIsOnTheMap(t *testing.T) {
 
 func TestArrowsAreOnTheMap(t *testing.T)         { report(t, strangeArrows(load(t), packages())) }
 func TestProductsDoNotHoldTestCode(t *testing.T) { report(t, testCodeInProducts(load(t))) }
+func TestTheJudgeDependsOnNobody(t *testing.T)   { report(t, dependentJudges(load(t))) }
 func TestLibrariesStayWhereTheyBelong(t *testing.T) {
 	report(t, strayLibraries(load(t)))
 }
+
+// judges is the one part of testing that goes into the program, where the map
+// has an arrow to it.
+const judges = "testing/check"
 
 func report(t *testing.T, findings []finding) {
 	t.Helper()
@@ -67,7 +72,7 @@ func strangeArrows(source *tree, entries []entry) (found []finding) {
 // testCodeInProducts finds test libraries in files that go into the program.
 func testCodeInProducts(source *tree) (found []finding) {
 	for _, f := range source.goFiles() {
-		if f.isTest() || f.isTesting() {
+		if f.isTest() || f.isTesting() && !within(f.pkg(), judges) {
 			continue
 		}
 		f.imports(func(spec *ast.ImportSpec, path, ours string) {
@@ -80,7 +85,27 @@ func testCodeInProducts(source *tree) (found []finding) {
 	return found
 }
 
+// dependentJudges finds imports of the judge beyond the standard library and
+// itself: its verdict on the product rests on nothing that the product rests on.
+func dependentJudges(source *tree) (found []finding) {
+	for _, f := range source.goFiles() {
+		if f.isTest() || !within(f.pkg(), judges) {
+			continue
+		}
+		f.imports(func(spec *ast.ImportSpec, path, ours string) {
+			host, _, _ := strings.Cut(path, "/")
+			if strings.Contains(host, ".") && !within(ours, judges) {
+				found = append(found, f.at(spec, "write what is needed in "+judges, "the judge may not import %s", path))
+			}
+		})
+	}
+	return found
+}
+
 func isTestPackage(path string) bool {
+	if within(path, judges) {
+		return false
+	}
 	for _, library := range []string{
 		"testing", "net/http/httptest",
 		"pgregory.net/rapid", "github.com/anishathalye/porcupine", "github.com/nats-io/nats-server/v2/test",

@@ -11,7 +11,7 @@ import (
 func TestControls(t *testing.T) {
 	entries := []entry{
 		{path: "log", pure: true},
-		{path: "node", imports: "log node/..."},
+		{path: "node", imports: "log node/... testing/check"},
 		{path: "node/api"},
 		{path: "testing/sim", imports: everything},
 	}
@@ -54,6 +54,33 @@ func TestControls(t *testing.T) {
 				"node/a.go:4: product code imports testing,", "node/a.go:5: product code imports testing/synctest",
 				"node/a.go:6: product code imports pgregory", "node/a.go:7: product code imports example.com/m/testing/sim",
 			},
+		},
+		{
+			"the judge where the map has no arrow to it", onMap(strangeArrows),
+			map[string]string{
+				"node/a.go":     "package node\n\nimport _ \"example.com/m/testing/check\"",
+				"node/api/a.go": "package api\n\nimport _ \"example.com/m/testing/check\"",
+			},
+			[]string{"node/api/a.go:3: node/api may not import testing/check"},
+		},
+		{
+			"test code in the judge", testCodeInProducts,
+			map[string]string{
+				"node/a.go":               "package node\n\nimport _ \"example.com/m/testing/check\"",
+				"testing/check/a.go":      "package check\n\nimport _ \"testing\"",
+				"testing/check/a_test.go": "package check\n\nimport _ \"testing\"",
+				"testing/sim/a.go":        "package sim\n\nimport _ \"testing\"",
+			},
+			[]string{"testing/check/a.go:3: product code imports testing,"},
+		},
+		{
+			"a judge that depends on somebody", dependentJudges,
+			map[string]string{
+				"testing/check/a.go":      "package check\n\nimport (\n\t_ \"encoding/json\"\n\t_ \"example.com/m/testing/check/crontab\"\n\t_ \"example.com/m/node\"\n\t_ \"example.com/other\"\n)",
+				"testing/check/a_test.go": "package check\n\nimport _ \"example.com/m/node\"",
+				"testing/sim/a.go":        "package sim\n\nimport _ \"example.com/m/node\"",
+			},
+			[]string{"testing/check/a.go:6: the judge may not import example.com/m/node", "testing/check/a.go:7: the judge may not import example.com/other"},
 		},
 		{
 			"urfave outside cli", strayLibraries,

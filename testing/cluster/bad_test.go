@@ -201,6 +201,10 @@ func TestBadInput(t *testing.T) {
 		{"admin.run.list", `{"trigger":"sts_x"}`, "not_found"}, {"admin.run.list", `{"since":"never"}`, "invalid_time"},
 		{"admin.cluster.status", `{"x":1}`, "invalid"},
 		{"admin.audit.events", `{"entity":"martian"}`, "invalid"}, {"admin.audit.events", `{"after":"x.y"}`, "invalid"},
+		{"admin.audit.verify", `{"id":"ver_0"}`, "not_found"}, {"admin.audit.verify", `{"wait":"11m"}`, "invalid"},
+		{"admin.audit.verify", `{"wait":"-1s"}`, "invalid"}, {"admin.audit.verify", `{"wait":3}`, "invalid"},
+		{"admin.audit.verify", `{"seq":3}`, "invalid"}, {"admin.audit.verify", `[]`, "invalid"},
+		{"nobody.audit.verify", `{}`, "unknown_user"},
 		{"admin.audit.events", `{"limit":-1}`, "invalid"}, {"admin.audit.events", `{"until":"now"}`, "invalid_time"},
 	}
 	for _, name := range hostile() {

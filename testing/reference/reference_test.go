@@ -113,6 +113,7 @@ func fields() string {
 		{"`function.run` `automation.run`", api.Call{}}, {"`trigger.run`", api.TriggerRun{}}, {"`trigger.preview`", api.Preview{}},
 		{"`list`", api.List{}}, {"`trigger.list`, besides", api.TriggerList{}}, {"`item.list`, besides", api.ItemList{}},
 		{"`run.list`, besides", api.RunList{}}, {"`audit.events`", api.AuditEvents{}}, {"`audit.at`", api.AuditAt{}},
+		{"`audit.verify`", api.AuditVerify{}},
 	} {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.name, names(r.request, true))
 	}
