@@ -15,12 +15,20 @@ const TimeLayout = "2006-01-02T15:04:05.000Z"
 // is a third of a time.Time, and a million items hold several.
 type Time int64
 
-// TimeOf rounds t down to the millisecond.
+// Times that RFC 3339 can write, without time.Time's zero: the years 1 to 9999.
+// An event with any other could never be read back.
+const (
+	timeMin Time = -62_135_596_799_999
+	timeMax Time = 253_402_300_799_999
+)
+
+// TimeOf rounds t down to the millisecond; what RFC 3339 cannot write becomes
+// the nearest that it can.
 func TimeOf(t time.Time) Time {
 	if t.IsZero() {
 		return 0
 	}
-	return Time(t.UnixMilli())
+	return min(max(Time(t.UnixMilli()), timeMin), timeMax)
 }
 
 // Std is t as a time.Time in UTC; the zero time.Time for none.

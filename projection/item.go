@@ -209,15 +209,16 @@ func (i *Item) apply(e *eventlog.Event, seq uint64) {
 		i.updated(e, d)
 	case *eventlog.ItemClaimed:
 		i.claimed(e, d, seq)
+	// A clock that went back brings nothing forward.
 	case *eventlog.ItemInterrupted:
-		i.Status, i.Live.Due = Queued, e.Time
+		i.Status, i.Live.Due = Queued, max(e.Time, i.Live.Due)
 		r := i.run()
 		r.Open = false
 		if d.Reason == eventlog.InterruptionLost {
 			r.Losses++
 		}
 	case *eventlog.ItemRetryScheduled:
-		i.Status, i.Live.Due = Queued, d.RetryAt
+		i.Status, i.Live.Due = Queued, max(d.RetryAt, i.Live.Due)
 		i.ended(d.Ended, &d.Error)
 		r := i.run()
 		r.RetryAt = d.RetryAt

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -252,6 +253,7 @@ func cut(s string, most int) string {
 
 func boundedLogs(lines []eventlog.LogLine, truncated bool) ([]eventlog.LogLine, bool) {
 	size := 0
+	lines = slices.Clone(lines) // the command stays as it was
 	for n, line := range lines {
 		if size += len(line.Text) + len(line.Stream); size > logBytesMax {
 			return lines[:n], true

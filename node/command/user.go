@@ -2,6 +2,8 @@ package command
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -104,11 +106,11 @@ func userFieldKind(name string) string {
 
 func userFields(in map[string]jsontext.Value) (eventlog.UserFields, *api.Error) {
 	fields, size := eventlog.UserFields{}, 0
-	for name, value := range in {
+	for _, name := range slices.Sorted(maps.Keys(in)) { // so that two faults are always told as the same one
 		if err := checkText("field name", name, 1, api.NameLengthMax); err != nil {
 			return nil, err
 		}
-		value = value.Clone()
+		value := in[name].Clone()
 		if err := value.Compact(); err != nil {
 			return nil, api.Errorf(api.Invalid, name, "%s is not JSON: %v", name, err)
 		}

@@ -104,13 +104,6 @@ func (l *life) die() {
 	l.resume()
 }
 
-// troubled says that it is not simply alive.
-func (l *life) troubled() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.cut || l.dead || l.paused != nil
-}
-
 // cutDelay is how long a cut process waits for an answer that does not come.
 const cutDelay = 2 * time.Second
 
