@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ const (
 	ErrorUserDeleted       = "UserDeleted"
 	ErrorExecutorLost      = "ExecutorLost"
 	ErrorResultTooLarge    = "ResultTooLarge"
+	ErrorResultTooDeep     = "ResultTooDeep"
 )
 
 // ClaimItem opens the next attempt of a queued item on an executor. It yields
@@ -169,6 +171,9 @@ func (c FinishItem) ending(i *projection.Item, hints projection.Hints, last bool
 		if len(c.Result) > api.DataBytesMax {
 			return c.failure(i, hints, last, eventlog.Error{Type: ErrorResultTooLarge, Message: "the result is too large: store it elsewhere and return a reference"})
 		}
+		if depth(c.Result) > resultDepthMax {
+			return c.failure(i, hints, last, eventlog.Error{Type: ErrorResultTooDeep, Message: fmt.Sprintf("the result is nested more than %d deep: flatten it", resultDepthMax)})
+		}
 		return &eventlog.ItemCompleted{RunHead: head, Ended: ended, Result: c.Result}
 	case EndedFailed:
 		return c.failure(i, hints, last, c.Error)
@@ -234,6 +239,8 @@ const (
 	messageMax   = 8 << 10
 	tracebackMax = 32 << 10
 	logBytesMax  = 16 << 10
+	// Readers of the log take 10,000, Python writes 1,000 unless it is told not to.
+	resultDepthMax = 1_000
 )
 
 func bounded(e eventlog.Error) eventlog.Error {

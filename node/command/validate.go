@@ -171,7 +171,7 @@ func parseRetry(in *api.RetryInput) (*eventlog.Retry, *api.Error) {
 	return &r, nil
 }
 
-// parseData checks and compacts the data of a run; nil if absent.
+// parseData checks the data of a run, and makes it canonical; nil if absent.
 func parseData(data jsontext.Value) (jsontext.Value, *api.Error) {
 	if len(data) == 0 || data.Kind() == jsontext.KindNull {
 		return nil, nil
@@ -179,8 +179,8 @@ func parseData(data jsontext.Value) (jsontext.Value, *api.Error) {
 	if data.Kind() != jsontext.KindBeginObject {
 		return nil, api.Errorf(api.Invalid, "data", "data must be a JSON object, such as {\"key\": \"value\"}")
 	}
-	data = data.Clone()
-	if err := data.Compact(); err != nil {
+	data, err := eventlog.Canonical(data)
+	if err != nil {
 		return nil, api.Errorf(api.Invalid, "data", "data is not JSON: %v", err)
 	}
 	if len(data) > api.DataBytesMax {
