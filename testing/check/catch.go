@@ -54,6 +54,18 @@ func (v *Verdict) committed(t *Trigger, seq uint64) {
 	if t.rested != "" {
 		v.rests(t, seq)
 	}
+	v.caught(t, seq)
+	if t.next != nil {
+		after := later(t.plan.after, t.decided)
+		if want := v.next(t.plan, after); !want.Equal(*t.next) {
+			v.object("C4", t.place(seq), "trigger %s at %d names %s as its next run, after %s it is %s", t.ID, seq, stamp(*t.next), stamp(after), stamp(want))
+		}
+	}
+	t.next, t.rested, t.why = nil, "", ""
+}
+
+// caught judges what this commit caught up with, by the schedule until now.
+func (v *Verdict) caught(t *Trigger, seq uint64) {
 	for _, c := range t.catches {
 		v.catches(t, c)
 	}
@@ -66,11 +78,5 @@ func (v *Verdict) committed(t *Trigger, seq uint64) {
 			v.object("C8", t.place(seq), "trigger %s at %d skips %d as missed, and nothing catches up for them", t.ID, seq, s.count)
 		}
 	}
-	if t.next != nil {
-		after := later(t.plan.after, t.decided)
-		if want := v.next(t.plan, after); !want.Equal(*t.next) {
-			v.object("C4", t.place(seq), "trigger %s at %d names %s as its next run, after %s it is %s", t.ID, seq, stamp(*t.next), stamp(after), stamp(want))
-		}
-	}
-	t.next, t.rested, t.why, t.catches, t.taken = nil, "", "", nil, nil
+	t.catches, t.taken = nil, nil
 }

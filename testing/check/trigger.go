@@ -101,6 +101,7 @@ func (v *Verdict) trigger(e *Event) {
 			v.object("C4", e.place(), "trigger %s at %d is not active and has a next run", t.ID, e.Seq)
 		}
 	case "updated":
+		v.caught(t, e.Seq)
 		v.plans(t, e)
 		t.expect(e)
 	case "paused":
