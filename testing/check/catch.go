@@ -48,7 +48,7 @@ func (v *Verdict) catches(t *Trigger, c outcome) {
 
 // committed judges what only a whole commit shows.
 func (v *Verdict) committed(t *Trigger, seq uint64) {
-	if t.why != "" && t.why != t.rested {
+	if t.why != "" {
 		v.object("C2", t.place(seq), "trigger %s skips at %d as %s, and was not in that commit", t.ID, seq, t.why)
 	}
 	if t.rested != "" {

@@ -44,6 +44,14 @@ type Trigger struct {
 
 func (t *Trigger) place(seq uint64) place { return place{seq, t.ID, Partition(t.ID)} }
 
+// rests: what was skipped for it stands before it, in its commit.
+func (t *Trigger) rests(status string) {
+	t.Status, t.rested, t.next = status, status, nil
+	if t.why == status {
+		t.why = ""
+	}
+}
+
 // outcome is what became of the occurrences from the first to the last.
 type outcome struct {
 	from, to time.Time
@@ -108,7 +116,7 @@ func (v *Verdict) trigger(e *Event) {
 		v.from(t, e, active)
 		v.settle(t, e.Time, e.Seq)
 		t.Pauses++
-		t.Status, t.rested, t.next = paused, paused, nil
+		t.rests(paused)
 	case "resumed":
 		v.from(t, e, paused)
 		t.Resumes++
@@ -117,7 +125,7 @@ func (v *Verdict) trigger(e *Event) {
 		t.expect(e)
 	case "deleted":
 		v.settle(t, e.Time, e.Seq)
-		t.Status, t.rested, t.next = deleted, deleted, nil
+		t.rests(deleted)
 	case "fired":
 		v.fired(t, e)
 	case "skipped":
