@@ -283,7 +283,7 @@ func (n *Node) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output, err := openOutput(ctx, js)
+	output, err := openOutput(ctx, js, n.broker.MaxStore())
 	if err != nil {
 		return err
 	}

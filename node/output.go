@@ -19,16 +19,18 @@ const (
 	outputStream  = "BELFRY_LOGS"
 	outputAge     = 7 * 24 * time.Hour
 	outputBytes   = 1 << 30
+	outputShare   = 8 // of a small disk it may fill one in so many
 	outputCount   = 100_000
 	outputChunks  = 64 // of one attempt, more than wire.OutputBytesMax fills
 	outputSubject = "belfry.logs.>"
 )
 
-// openOutput makes the stream of outputs, or brings its limits up to date.
-func openOutput(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
+// openOutput makes the stream of outputs, or brings its limits up to date. The
+// server sets aside what it may fill, of the most that all streams may.
+func openOutput(ctx context.Context, js jetstream.JetStream, most int64) (jetstream.Stream, error) {
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: outputStream, Subjects: []string{outputSubject}, Storage: jetstream.FileStorage,
-		MaxAge: outputAge, MaxBytes: outputBytes, MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
+		MaxAge: outputAge, MaxBytes: min(outputBytes, most/outputShare), MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", outputStream, err)

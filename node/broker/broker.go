@@ -35,6 +35,8 @@ type Broker struct {
 	server *server.Server
 	ids    identities
 	unlock func() // gives the store back
+	// maxStore is set by the start.
+	maxStore int64
 
 	stop sync.Once
 
@@ -132,11 +134,15 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 		}
 		opts.JetStreamMaxStore = limit
 	}
+	b.maxStore = opts.JetStreamMaxStore
 	if err := b.ids.install(opts); err != nil {
 		return nil, err
 	}
 	return opts, nil
 }
+
+// MaxStore is how many bytes JetStream may hold on disk.
+func (b *Broker) MaxStore() int64 { return b.maxStore }
 
 // ClientURL is where callers connect, with the port that was really taken. It
 // is empty when the Broker does not listen.

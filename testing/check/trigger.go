@@ -121,7 +121,7 @@ func (v *Verdict) trigger(e *Event) {
 		v.from(t, e, paused)
 		t.Resumes++
 		t.resumed = append(t.resumed, e.Seq)
-		t.Status, t.found, t.plan.after = active, nil, later(e.Time, t.decided)
+		t.Status, t.found, t.plan.after = active, nil, later(later(e.Time, t.plan.after), t.decided)
 		t.expect(e)
 	case "deleted":
 		v.settle(t, e.Time, e.Seq)
@@ -149,7 +149,7 @@ func (v *Verdict) plans(t *Trigger, e *Event) {
 	if d.CronSchedule != nil || d.StartsAt != nil || d.EndsAt != nil {
 		v.settle(t, e.Time, e.Seq)
 		p := t.plan
-		p.after = later(e.Time, t.decided)
+		p.after = later(later(e.Time, p.after), t.decided) // a clock may have gone back
 		p.change(d)
 		anew := e.verb == "created" || d.CronSchedule != nil
 		if anew && !p.anchor.Equal(e.Time) && !p.anchor.Equal(p.starts) {

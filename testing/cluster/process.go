@@ -29,6 +29,8 @@ type Process struct {
 	Raft string
 	// Args are given to belfry up besides addresses and directory.
 	Args []string
+	// Program is the binary, Binary if "".
+	Program string
 
 	cmd    *exec.Cmd
 	stderr *lines
@@ -99,6 +101,9 @@ func (p *Process) command() *exec.Cmd {
 		"up", "--data", p.Dir, "--nats-addr", strings.TrimPrefix(p.URL, "nats://"),
 		"--http-addr", p.HTTP, "--raft-addr", p.Raft,
 	}, p.Args...)
+	if p.Program != "" {
+		return exec.Command(p.Program, args...)
+	}
 	return exec.Command(Binary(p.t), args...)
 }
 
@@ -108,16 +113,25 @@ const startTimeout = 60 * time.Second
 // Start runs the process and returns when it is ready. The test's end stops it.
 func (p *Process) Start() {
 	p.t.Helper()
+	if err := p.Try(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Try is Start for whoever expects that it may be refused: the error holds what
+// the process said.
+func (p *Process) Try() error {
+	p.t.Helper()
 	p.cmd = p.command()
 	p.stderr = &lines{}
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
-		p.t.Fatal(err)
+		return err
 	}
 	begun := time.Now()
 	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
+		return err
 	}
 	ready := make(chan string, 1)
 	p.ended = make(chan error, 1)
@@ -134,11 +148,12 @@ func (p *Process) Start() {
 	select {
 	case <-ready:
 		p.Startup = time.Since(begun)
+		return nil
 	case err := <-p.ended:
 		p.cmd = nil
-		p.t.Fatalf("belfry up ended with %v: %s", err, p.stderr)
+		return fmt.Errorf("belfry up ended with %w: %s", err, p.stderr)
 	case <-time.After(startTimeout):
-		p.t.Fatalf("belfry up is not ready after %v: %s", startTimeout, p.stderr)
+		return fmt.Errorf("belfry up is not ready after %v: %s", startTimeout, p.stderr)
 	}
 }
 
@@ -194,6 +209,20 @@ func (p *Process) Wait(timeout time.Duration) error {
 	case <-time.After(timeout):
 		p.t.Fatalf("belfry goes on after %v", timeout)
 		return nil
+	}
+}
+
+// Runs says whether the process was started and has not ended.
+func (p *Process) Runs() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		return false
+	default:
+		return true
 	}
 }
 

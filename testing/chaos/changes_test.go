@@ -1,0 +1,32 @@
+//go:build linux
+
+package chaos
+
+import (
+	"encoding/json"
+
+	"github.com/belfryhq/belfry/testing/check"
+)
+
+// asChanges takes an acknowledged operation for a read if no event stands under
+// its request: it asked for what was so already, and answered with what it found.
+// If the event is lost instead, the record that was answered is not in the log.
+func asChanges(ops []check.Op, commits []check.Commit) []check.Op {
+	caused := map[string]bool{}
+	for _, c := range commits {
+		var events []struct {
+			Cause string `json:"cause"`
+		}
+		if json.Unmarshal(c.Body, &events) != nil {
+			continue // the judge says so
+		}
+		for _, e := range events {
+			caused[e.Cause] = true
+		}
+	}
+	for n := range ops {
+		o := &ops[n]
+		o.Read = o.Read || o.Outcome == check.Acknowledged && !caused[o.Request] && o.Seq > 0
+	}
+	return ops
+}

@@ -1,0 +1,17 @@
+// Package chaos breaks real processes on real disks, and lets the judge say
+// whether Belfry noticed: kill -9 at the worst moments, processes that stand
+// still, Python that is killed, disks that are full, power that is cut, files
+// that are damaged.
+//
+//	TestStorm    rounds of load and faults on one node, each judged at its end
+//	TestDamage   each kind of file under the data directory: a bit, a half, the file
+//	TestDisk…    a disk that Belfry fills itself
+//	TestPower…   the control: with fsync off, a power cut loses what was acknowledged
+//
+// What a fault needs and this machine does not allow is left out, and said so on
+// standard error: loop-mounted disks need root and Linux.
+//
+// # Concurrency
+//
+// One storm at a time; within it clients ask while the nemesis strikes.
+package chaos

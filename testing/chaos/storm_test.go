@@ -1,0 +1,195 @@
+//go:build linux
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/testing/check"
+	"github.com/belfryhq/belfry/testing/cluster"
+)
+
+const (
+	// roundLength is how long faults are thrown before the judge is asked.
+	roundLength = time.Minute
+	// shortRound is what a test run has time for.
+	shortRound = 12 * time.Second
+	// callers ask at the same time.
+	callers = 3
+	// lateMax is how late a run may start without a fault: this machine may have
+	// other things to do, and Python starts cold.
+	lateMax = 6 * time.Second
+	// diskMegabytes hold a round, and are soon full.
+	diskMegabytes = 192
+)
+
+// storm is one round on one node.
+type storm struct {
+	t      *testing.T
+	seed   uint64
+	random *rand.Rand
+	p      *cluster.Process
+	disk   *disk // nil: this machine allows none
+	file   string
+	own    *caller // of the nemesis
+	all    []*caller
+
+	history history
+	faults  []check.Fault
+}
+
+func number(t *testing.T, name string, or uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return or
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestStorm: rounds of load and faults from the seed CHAOS_SEED on, until
+// CHAOS_MINUTES are over; a short one if nobody says. What is thrown follows from
+// the seed, when it strikes does not: real processes keep their own time.
+func TestStorm(t *testing.T) {
+	seed, minutes := number(t, "CHAOS_SEED", uint64(time.Now().UnixNano())), number(t, "CHAOS_MINUTES", 0)
+	began, thrown, length := time.Now(), map[string]int{}, roundLength
+	if minutes == 0 {
+		length = shortRound
+	}
+	var ops, events, lines, rounds int
+	for ; rounds == 0 || time.Since(began) < time.Duration(minutes)*time.Minute; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			s := newStorm(t, seed)
+			s.blow(length)
+			v := s.judge()
+			for _, f := range s.faults {
+				thrown[f.Kind]++
+			}
+			ops, events, lines = ops+len(s.history.ops), events+v.Events, lines+len(journal(t, s.file))
+		})
+		if rounds++; t.Failed() {
+			break
+		}
+	}
+	fmt.Printf("chaos: %d rounds in %s, %d operations, %d events, %d lines in journals, faults:\n",
+		rounds, time.Since(began).Round(time.Second), ops, events, lines)
+	for _, kind := range slices.Sorted(maps.Keys(thrown)) {
+		fmt.Printf("  %5d  %s\n", thrown[kind], kind)
+	}
+}
+
+func newStorm(t *testing.T, seed uint64) *storm {
+	t.Helper()
+	s := &storm{
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), p: cluster.New(t, "--slots", "8"),
+		file: filepath.Join(t.TempDir(), "journal"),
+	}
+	disk, err := newDisk(t, diskMegabytes)
+	if err != nil {
+		leftOut("power cut, disk full", err)
+	} else {
+		s.disk, s.p.Dir = disk, filepath.Join(disk.dir, "data")
+	}
+	s.p.Start()
+	s.own = connect(t, s.p, &s.history, "nemesis", s.file, seed)
+	for n := range callers {
+		s.all = append(s.all, connect(t, s.p, &s.history, fmt.Sprint("caller", n), s.file, seed+uint64(n)<<32))
+	}
+	if s.own.ask(t.Context(), "function", "create", map[string]any{"name": "journal", "code": code, "timeout": "30s"}) == "" {
+		t.Fatal("the function was not stored")
+	}
+	return s
+}
+
+func (s *storm) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// blow lets callers work and faults strike for a while, mends everything, and
+// waits until nothing is open.
+func (s *storm) blow(length time.Duration) {
+	ctx, stop := context.WithTimeout(s.t.Context(), length)
+	defer stop()
+	var working sync.WaitGroup
+	for _, c := range s.all {
+		working.Go(func() { c.work(ctx) })
+	}
+	deck := s.random.Perm(len(s.kinds()))
+	for n := 0; ctx.Err() == nil; n++ {
+		time.Sleep(500*time.Millisecond + s.upTo(2500*time.Millisecond))
+		s.strike(s.t.Context(), s.kinds()[deck[n%len(deck)]])
+	}
+	working.Wait()
+	s.rest()
+}
+
+// rest deletes all schedules, and returns when nothing is open.
+func (s *storm) rest() {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	defer cancel()
+	for {
+		page, err := s.own.client.ListTriggers(ctx, api.TriggerList{})
+		if err == nil && len(page.Records) == 0 {
+			break
+		}
+		for _, x := range page.Records {
+			s.own.ask(ctx, "trigger", "delete", map[string]any{"id": x.ID})
+		}
+		if ctx.Err() != nil {
+			s.t.Fatalf("triggers cannot be deleted after all faults had ended: %v", err)
+		}
+	}
+	cluster.WaitRuns(s.t, s.p, 0, 2*time.Minute)
+	for {
+		st, err := s.own.client.ClusterStatus(ctx)
+		if err == nil && st.Items[api.Queued]+st.Items[api.Processing] == 0 {
+			return
+		}
+		if ctx.Err() != nil {
+			s.t.Fatalf("items are open two minutes after all faults had ended: %v, %v", st.Items, err)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// judge lets the judge see the log, what callers were told, what functions wrote,
+// and the faults.
+func (s *storm) judge() *check.Verdict {
+	s.t.Helper()
+	commits := cluster.Commits(s.t, s.p.Conn())
+	v := check.Log(commits)
+	v.Reproduce = fmt.Sprintf("CHAOS_SEED=%d CHAOS_MINUTES=1 go test -run TestStorm ./testing/chaos", s.seed)
+	v.Lateness = lateMax
+	v.Faults(s.faults)
+	v.History(asChanges(s.history.ops, commits))
+	v.Lines(journal(s.t, s.file))
+	v.Owned("local")
+	v.AllEnded()
+	if report := v.Report(v.Reproduce); report != "" {
+		s.t.Error(report)
+	}
+	if err := v.Enough(check.Minimum{Ops: 50, Events: 100, Faults: 2, Ended: 20}); err != nil {
+		s.t.Error(err)
+	}
+	fmt.Printf("chaos: seed %d: %d operations, %d faults, %d commits, %d events, %d lines, ended %v: %s\n",
+		s.seed, len(s.history.ops), len(s.faults), v.Commits, v.Events, len(journal(s.t, s.file)), v.Counts(), v.Outcome())
+	return v
+}
