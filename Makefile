@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench kill9 triggers sim
+.PHONY: help build run test race lint bench kill9 triggers sim chaos
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ sim: ## simulated clusters for SIM_MINUTES (10) on every core, or SIM_SEEDS of t
 	@cores=$$(getconf _NPROCESSORS_ONLN); cd testing/sim && seq 0 $$((cores - 1)) | GOMAXPROCS=1 xargs -P $$cores -I {} \
 		env SIM_MINUTES=$(SIM_MINUTES) SIM_SEEDS=$(SIM_SEEDS) SIM_SEED=$(SIM_SEED) SIM_CORE={} SIM_CORES=$$cores \
 		../../bin/sim.test -test.run '^TestSeeds$$' -test.timeout 0 -test.v=$(if $(V),true,false)
+
+CHAOS_MINUTES ?= 10
+chaos: ## break real processes, disks and files for CHAOS_MINUTES (10), judged after each round
+	CHAOS_MINUTES=$(CHAOS_MINUTES) $(GO) test -count=1 -v -timeout 0 ./testing/chaos
 
 $(GOLANGCI_LINT):
 	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

@@ -229,7 +229,24 @@ func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 	if stream.Phase == cluster.PhaseCreated {
 		stream.LowWater = max(stream.LowWater, 1) // the genesis was there
 	}
-	return stream, log.Integrity(ctx, stream.LowWater)
+	if err := n.whole(ctx, stream.LowWater); err != nil {
+		return stream, fmt.Errorf("%w (they are in %s)", err, n.dir.join("nats"))
+	}
+	return stream, nil
+}
+
+// whole says whether the log is, up to what Raft remembers and from its first
+// message on: this version never shortens it, and a server that lost the first
+// file of it begins with the second without a word.
+func (n *Node) whole(ctx context.Context, remembered uint64) error {
+	if err := n.log.Integrity(ctx, remembered); err != nil {
+		return err
+	}
+	info, err := n.log.Info(ctx)
+	if err == nil && info.FirstSeq > 1 {
+		return fmt.Errorf("%w: it begins at sequence %d, what was before it is gone: restore its files or a backup", eventlog.ErrDamaged, info.FirstSeq)
+	}
+	return err
 }
 
 func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error {

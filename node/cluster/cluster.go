@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -103,6 +105,9 @@ func openStore(dir string) (*raftboltdb.BoltStore, error) {
 	path := filepath.Join(dir, logFile)
 	options := *bbolt.DefaultOptions
 	options.Timeout = lockTimeout
+	if err := readable(path, &options); err != nil {
+		return nil, err
+	}
 	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options})
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
@@ -111,6 +116,34 @@ func openStore(dir string) (*raftboltdb.BoltStore, error) {
 		return nil, fmt.Errorf("raft store %s: %w", path, err)
 	}
 	return store, nil
+}
+
+// readable reads a store that exists from end to end. Its file is mapped into
+// memory, and a page that is not there would end the process wherever it is
+// touched first.
+func readable(path string, options *bbolt.Options) (err error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil //nolint:nilerr // there is none yet, or opening it says why not
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("raft store %s is damaged (%v): restore it from a backup", path, fault)
+		}
+	}()
+	db, err := bbolt.Open(path, 0o600, options)
+	if err != nil {
+		return nil //nolint:nilerr // opening it for good says it
+	}
+	defer db.Close() //nolint:errcheck // it was only read
+	return db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(_, value []byte) error {
+				bytes.Count(value, []byte{0}) // reads each page of it
+				return nil
+			})
+		})
+	})
 }
 
 func openTransport(cfg Config) (raft.Transport, error) {

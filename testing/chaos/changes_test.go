@@ -4,13 +4,15 @@ package chaos
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/belfryhq/belfry/testing/check"
 )
 
-// asChanges takes an acknowledged operation for a read if no event stands under
-// its request: it asked for what was so already, and answered with what it found.
-// If the event is lost instead, the record that was answered is not in the log.
+// asChanges takes an acknowledged change for a read if no event stands under its
+// request: it asked for what was so already, and was answered with what there is.
+// If the event is lost instead, the record that was answered is not in the log. A
+// create always stores something.
 func asChanges(ops []check.Op, commits []check.Commit) []check.Op {
 	caused := map[string]bool{}
 	for _, c := range commits {
@@ -26,7 +28,8 @@ func asChanges(ops []check.Op, commits []check.Commit) []check.Op {
 	}
 	for n := range ops {
 		o := &ops[n]
-		o.Read = o.Read || o.Outcome == check.Acknowledged && !caused[o.Request] && o.Seq > 0
+		creates := strings.HasSuffix(o.Verb, ".create") || strings.HasSuffix(o.Verb, ".run")
+		o.Read = o.Read || !creates && o.Outcome == check.Acknowledged && !caused[o.Request] && o.Seq > 0
 	}
 	return ops
 }

@@ -158,7 +158,7 @@ func refused(t *testing.T, file string, err error) {
 		t.Errorf("it said %d lines, not one: %s", len(lines), said)
 		return
 	}
-	names := []string{file, filepath.Base(file), filepath.Base(filepath.Dir(file)), "BELFRY_EVENTS", "BELFRY_LOGS"}
+	names := []string{file, "the event stream", filepath.Base(file), filepath.Base(filepath.Dir(file)), "BELFRY_LOGS"}
 	if !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(lines[0], name) }) {
 		t.Errorf("it does not say what is damaged: %s", lines[0])
 	}

@@ -105,7 +105,7 @@ func (h hand) trigger(id string) api.TriggerInput {
 func (h hand) call() builder {
 	by, run := h.by(), fmt.Sprintf("run_8%015d", h.w.draw())
 	if h.seldom("an id that is taken") {
-		run = "run_" + eventlog.Suffix(h.id(eventlog.PrefixItem, 5))
+		run = fmt.Sprintf("run_%016d", rapid.IntRange(1, 5).Draw(h.T, "item"))
 	}
 	in, of := api.Call{ID: h.function0(), Data: h.data()}, eventlog.EntityFunction
 	if h.seldom("an automation") {
