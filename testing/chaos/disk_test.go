@@ -75,7 +75,7 @@ func (d *disk) cut() error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // nothing was written through it
+	defer dir.Close()
 	return unix.IoctlSetPointerInt(int(dir.Fd()), shutdown, shutdownNow)
 }
 
@@ -101,12 +101,12 @@ func (d *disk) fill() error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // its content does not matter
+	defer f.Close()
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &fs); err != nil {
 		return err
 	}
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bfree)*fs.Bsize); err != nil && err != syscall.ENOSPC { //nolint:errorlint // an errno
+	if err := syscall.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bfree)*fs.Bsize); err != nil && err != syscall.ENOSPC {
 		return err
 	}
 	block := make([]byte, 4096)

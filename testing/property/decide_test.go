@@ -16,7 +16,10 @@ import (
 // builder makes a command, each time the same one.
 type builder func() (command.Command, *api.Error)
 
-// evolution is Evolve, or what a control puts in its place.
+// deciding is Decide.
+type deciding func(*projection.Partition, projection.Hints, command.Command) ([]eventlog.Event, *api.Error)
+
+// evolution is Evolve.
 type evolution func(*projection.State, *eventlog.Event, projection.At)
 
 // decision is what became of a command.
@@ -36,7 +39,7 @@ func (w *world) do(build builder) (decision, error) {
 	n := w.owner(d.command.Partition())
 	own := n.state.Partition(d.command.Partition())
 	d.events, d.refused, err = pure(n.state, d.command.Partition(), func() ([]eventlog.Event, *api.Error) {
-		return command.Decide(own, n.state, d.command)
+		return w.decide(own, n.state, d.command)
 	})
 	if err != nil {
 		return d, fmt.Errorf("%T: %w", d.command, err)
@@ -45,7 +48,7 @@ func (w *world) do(build builder) (decision, error) {
 		return d, fmt.Errorf("%T is changed by its decision: %+v, it was %+v", d.command, d.command, untouched)
 	}
 	if d.refused == nil {
-		d.refused, err = n.gather(d.events, (*projection.State).Evolve)
+		d.refused, err = n.gather(d.events, w.evolve)
 		if d.refused != nil {
 			d.events = nil
 		}
@@ -61,7 +64,7 @@ func built(build builder) (decision, error) {
 	c, refused := build()
 	again, refusedAgain := build()
 	if !reflect.DeepEqual(refused, refusedAgain) || refused == nil && !reflect.DeepEqual(c, again) {
-		return decision{}, fmt.Errorf("the same request makes %+v (%v), then %+v (%v)", c, refused, again, refusedAgain)
+		return decision{}, fmt.Errorf("the same request makes %+v (%w), then %+v (%w)", c, refused, again, refusedAgain)
 	}
 	return decision{command: c, refused: refused}, catalogued(refused)
 }
@@ -81,10 +84,10 @@ func pure(s *projection.State, partition int, decide func() ([]eventlog.Event, *
 		return nil, nil, fmt.Errorf("the decision changes what is due")
 	}
 	if !reflect.DeepEqual(events, again) || !reflect.DeepEqual(refused, refusedAgain) {
-		return nil, nil, fmt.Errorf("it is decided as %+v (%v), then as %+v (%v)", events, refused, again, refusedAgain)
+		return nil, nil, fmt.Errorf("it is decided as %+v (%w), then as %+v (%w)", events, refused, again, refusedAgain)
 	}
 	if refused != nil && len(events) > 0 {
-		return nil, nil, fmt.Errorf("it is refused (%v), and %d events follow", refused, len(events))
+		return nil, nil, fmt.Errorf("it is refused (%w), and %d events follow", refused, len(events))
 	}
 	for _, e := range events {
 		if e.Partition != partition {

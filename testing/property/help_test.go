@@ -20,6 +20,9 @@ type world struct {
 	log   []eventlog.Message
 	drawn int             // ids and causes so far
 	cause map[string]bool // those that came with an event
+	// decide and evolve are the product's, or what a control puts in their place.
+	decide deciding
+	evolve evolution
 }
 
 // decider owns every other partition and runs ahead of its lane.
@@ -60,7 +63,7 @@ func (l link) resolve() uint64 {
 
 // newWorld begins a log: a genesis by ada, half of the partitions to bob.
 func newWorld(now eventlog.Time) *world {
-	w := &world{now: now, cause: map[string]bool{}}
+	w := &world{now: now, cause: map[string]bool{}, decide: command.Decide, evolve: (*projection.State).Evolve}
 	for _, name := range []string{"ada", "bob"} {
 		w.nodes = append(w.nodes, &decider{name: name, state: projection.NewState(), taken: map[string]bool{}})
 	}

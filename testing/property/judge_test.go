@@ -92,7 +92,7 @@ func equal(a, b *projection.State) error {
 		x, errX := a.Partition(p).Encode()
 		y, errY := b.Partition(p).Encode()
 		if errX != nil || errY != nil || !bytes.Equal(x, y) {
-			return fmt.Errorf("partition %d differs: %q and %q (%v, %v)", p, x, y, errX, errY)
+			return fmt.Errorf("partition %d differs: %q and %q (%w, %w)", p, x, y, errX, errY)
 		}
 		if a.Partition(p).Seq != b.Partition(p).Seq {
 			return fmt.Errorf("partition %d is folded to %d and %d", p, a.Partition(p).Seq, b.Partition(p).Seq)

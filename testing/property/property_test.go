@@ -20,10 +20,16 @@ func TestWhatMayFollow(t *testing.T) {
 	if err := flag.Set("rapid.nofailfile", "true"); err != nil {
 		t.Fatal(err)
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	rapid.Check(t, sequence(func(*world) {}))
+}
+
+// sequence is any sequence of commands in a world that was changed.
+func sequence(change func(*world)) func(*rapid.T) {
+	return func(t *rapid.T) {
 		start := rapid.SampledFrom([]eventlog.Time{1_800_000_000_000, 1_835_395_199_000, 1_798_761_599_999}).Draw(t, "start")
 		w := newWorld(start)
 		furnish(t, w)
+		change(w)
 		p := &play{w: w}
 		t.Repeat(map[string]func(*rapid.T){
 			"change":  func(t *rapid.T) { p.do(t, hand{t, w}.change()) },
@@ -38,7 +44,7 @@ func TestWhatMayFollow(t *testing.T) {
 			"commit":  p.commit,
 		})
 		must(t, p.end(t))
-	})
+	}
 }
 
 func must(t *rapid.T, err error) {
