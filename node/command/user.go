@@ -110,8 +110,8 @@ func userFields(in map[string]jsontext.Value) (eventlog.UserFields, *api.Error) 
 		if err := checkText("field name", name, 1, api.NameLengthMax); err != nil {
 			return nil, err
 		}
-		value := in[name].Clone()
-		if err := value.Compact(); err != nil {
+		value, err := eventlog.Spell(in[name])
+		if err != nil {
 			return nil, api.Errorf(api.Invalid, name, "%s is not JSON: %v", name, err)
 		}
 		if err := checkUserField(name, value); err != nil {
