@@ -81,6 +81,7 @@ func packages() []entry {
 		{path: "testing/check", imports: "testing/check/crontab", sentence: "the judge"},
 		{path: "testing/check/crontab", sentence: "the judge's own evaluator of schedule expressions"},
 		{path: "testing/reference", imports: everything, sentence: "the README's reference, held to the code"},
+		{path: "testing/property", imports: everything, sentence: "sequences of commands by chance"},
 		{path: "testing/sim", imports: everything, sentence: "simulated time"},
 		{path: "testing/cluster", imports: everything, sentence: "real processes"},
 		{path: "testing/chaos", imports: everything, sentence: "faults"},
