@@ -68,6 +68,12 @@ func appendString(b []byte, s string) []byte {
 	return b
 }
 
+// Spell is JSON as the log spells it: without spaces, each character of a string
+// in one way, invalid UTF-8 as U+FFFD. A state that an event evolves before it is
+// stored is that of who reads it only if the event says it so. The error is of
+// what is not JSON, or has a name twice in one object.
+func Spell(v jsontext.Value) (jsontext.Value, error) { return appendValue(nil, v) }
+
 // Size bounds the bytes that the event takes in a commit.
 func (e Encoded) Size() int { return len(e) + prevBytesMax }
 

@@ -135,11 +135,6 @@ func (d *Ended) appendFields(b []byte) (_ []byte, err error) {
 	return b, nil
 }
 
-// Canonical is JSON as an event bears it, in memory of its own: without spaces,
-// its strings escaped where they must be. Decide takes no other into an event: a
-// state that runs ahead of the log holds the same bytes as one folded from it.
-func Canonical(v jsontext.Value) (jsontext.Value, error) { return appendValue(nil, v) }
-
 // appendValue appends JSON without its spaces, after checking it.
 func appendValue(b []byte, v jsontext.Value) ([]byte, error) {
 	if v == nil {

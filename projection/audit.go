@@ -11,7 +11,9 @@ import (
 // entity's last event (L6), makes a legal transition (R1, R4), and that an
 // attempt is claimed once and closed by its own end (C1, R2, R3). It returns
 // nil for what may be. It costs some lookups; call it before Evolve, which
-// folds the event whatever is said here.
+// folds the event whatever is said here. L7 it judges of what stands behind all
+// that is known of owners, which a snapshot may have of a later sequence than a
+// partition.
 //
 // The prev of an event that is not stored is not known yet: at is pending then.
 func (s *State) Audit(e *eventlog.Event, at At) error {
@@ -28,7 +30,8 @@ func (s *State) fault(e *eventlog.Event, at At) string {
 	if e.Partition >= eventlog.Partitions || e.Partition != eventlog.PartitionOf(e.Entity, e.Subject) {
 		return fmt.Sprintf("L7: it names partition %d", e.Partition)
 	}
-	if owner := s.cluster.Owners[e.Partition].Node; owner != at.Lane && at.Seq > 1 {
+	// After a load the owners may be those of a later sequence.
+	if owner := s.cluster.Owners[e.Partition].Node; owner != at.Lane && at.Seq > max(1, s.cluster.Seq) {
 		return fmt.Sprintf("L7: partition %d belongs to %q", e.Partition, owner)
 	}
 	if fault := s.chainFault(e, at); fault != "" {

@@ -92,3 +92,48 @@ func TestTheAuditor(t *testing.T) {
 		})
 	}
 }
+
+// Of a snapshot the cluster may be of a later sequence than a partition: what
+// stood in the right lane then is not objected to now.
+func TestTheAuditorKnowsThatOwnersMayBeOfLater(t *testing.T) {
+	id := itemIn(-1)
+	p := eventlog.PartitionOf(eventlog.EntityItem, id)
+	all := make([]int, eventlog.Partitions)
+	for n := range all {
+		all[n] = n
+	}
+	genesis := eventlog.Event{Subject: "cluster", Revision: 1, Partition: -1, Data: &eventlog.PartitionsMoved{To: "n1", Partitions: all, Stream: "S"}}
+	created := eventlog.Event{Subject: id, Revision: 1, Partition: p, Data: &eventlog.ItemCreated{RunDateTime: 10}}
+	moved := eventlog.Event{Subject: "n1", Revision: 1, Partition: -1, Data: &eventlog.PartitionsMoved{From: "n1", To: "n2", Partitions: []int{p}}}
+	late := eventlog.Event{Subject: id, Revision: 2, Prev: 2, Partition: p, Data: &eventlog.ItemCanceled{}}
+	var log []eventlog.Message
+	for n, e := range []eventlog.Event{genesis, created, moved, late} {
+		e.Entity = e.Type().Entity()
+		encoded, err := eventlog.Encode(&e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log = append(log, eventlog.Message{Seq: uint64(n + 1), Lane: "n1", Body: eventlog.AppendCommit(nil, []eventlog.Encoded{encoded}, []uint64{e.Prev})})
+	}
+	from := projection.NewState()
+	for _, m := range log[:3] {
+		if _, objection, err := from.Fold(m); err != nil || objection != nil {
+			t.Fatal(err, objection)
+		}
+	}
+	cluster, err := from.EncodeCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := projection.NewState()
+	if err := s.LoadCluster(cluster); err != nil {
+		t.Fatal(err)
+	}
+	s.Reindex() // all partitions are of before the first commit
+	for n, m := range log {
+		_, objection, err := s.Fold(m)
+		if err != nil || (objection != nil) != (n == 3) {
+			t.Errorf("message %d: %v, objection %v", m.Seq, err, objection)
+		}
+	}
+}

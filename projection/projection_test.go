@@ -81,6 +81,24 @@ func TestAnItemsLife(t *testing.T) {
 	}
 }
 
+// A clock that went back brings nothing forward: what comes again is due no
+// earlier than it was.
+func TestAClockThatWentBackBringsNothingForward(t *testing.T) {
+	const id = "sci_0000000000000001"
+	for name, end := range map[string]eventlog.Payload{
+		"interrupted": &eventlog.ItemInterrupted{RunHead: head(id, 1), Reason: eventlog.InterruptionHandedBack},
+		"retried":     &eventlog.ItemRetryScheduled{RunHead: head(id, 1), RetryAt: 1600},
+	} {
+		s := projection.NewState()
+		fold(s, created(id, 2000, "fun_a"),
+			event(eventlog.EntityItem, id, 2, 2000, &eventlog.ItemClaimed{RunHead: head(id, 1)}),
+			event(eventlog.EntityItem, id, 3, 1500, end))
+		if due, queued := s.NextDue(); due != 2000 || !queued {
+			t.Errorf("%s: it is due at %v (%v), it was at 2000", name, due, queued)
+		}
+	}
+}
+
 // What ended is read back from its events, whole.
 func TestAnEndedItemComesBackFromItsEvents(t *testing.T) {
 	const id = "sci_0000000000000001"

@@ -26,7 +26,6 @@ const (
 	ErrorUserDeleted       = "UserDeleted"
 	ErrorExecutorLost      = "ExecutorLost"
 	ErrorResultTooLarge    = "ResultTooLarge"
-	ErrorResultTooDeep     = "ResultTooDeep"
 )
 
 // ClaimItem opens the next attempt of a queued item on an executor. It yields
@@ -171,8 +170,8 @@ func (c FinishItem) ending(i *projection.Item, hints projection.Hints, last bool
 		if len(c.Result) > api.DataBytesMax {
 			return c.failure(i, hints, last, eventlog.Error{Type: ErrorResultTooLarge, Message: "the result is too large: store it elsewhere and return a reference"})
 		}
-		if depth(c.Result) > resultDepthMax {
-			return c.failure(i, hints, last, eventlog.Error{Type: ErrorResultTooDeep, Message: fmt.Sprintf("the result is nested more than %d deep: flatten it", resultDepthMax)})
+		if depth(c.Result) > ResultDepthMax {
+			return c.failure(i, hints, last, eventlog.Error{Type: ErrorResultTooLarge, Message: fmt.Sprintf("the result is nested more than %d deep: flatten it", ResultDepthMax)})
 		}
 		return &eventlog.ItemCompleted{RunHead: head, Ended: ended, Result: c.Result}
 	case EndedFailed:
@@ -239,16 +238,16 @@ const (
 	messageMax   = 8 << 10
 	tracebackMax = 32 << 10
 	logBytesMax  = 16 << 10
-	// Readers of the log take 10,000, Python writes 1,000 unless it is told not to.
-	resultDepthMax = 1_000
 )
 
 func bounded(e eventlog.Error) eventlog.Error {
 	return eventlog.Error{Type: cut(e.Type, errorTypeMax), Message: cut(e.Message, messageMax), Traceback: cut(e.Traceback, tracebackMax)}
 }
 
-// cut shortens s to most bytes, at the end of a character, and says so.
+// cut shortens s to most bytes, at the end of a character, and says so. What is
+// not UTF-8 becomes what the log would make of it.
 func cut(s string, most int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= most {
 		return s
 	}
@@ -265,7 +264,7 @@ func boundedLogs(lines []eventlog.LogLine, truncated bool) ([]eventlog.LogLine, 
 		if size += len(line.Text) + len(line.Stream); size > logBytesMax {
 			return lines[:n], true
 		}
-		lines[n].Text = strings.ToValidUTF8(line.Text, "\uFFFD")
+		lines[n].Text, lines[n].Stream = strings.ToValidUTF8(line.Text, "\uFFFD"), strings.ToValidUTF8(line.Stream, "\uFFFD")
 	}
 	return lines, truncated
 }

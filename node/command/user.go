@@ -110,7 +110,7 @@ func userFields(in map[string]jsontext.Value) (eventlog.UserFields, *api.Error) 
 		if err := checkText("field name", name, 1, api.NameLengthMax); err != nil {
 			return nil, err
 		}
-		value, err := eventlog.Canonical(in[name])
+		value, err := eventlog.Spell(in[name])
 		if err != nil {
 			return nil, api.Errorf(api.Invalid, name, "%s is not JSON: %v", name, err)
 		}

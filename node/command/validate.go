@@ -30,6 +30,9 @@ const (
 	MemoryMax = eventlog.Size(1 << 40)
 	// DepthMax bounds the nesting of data: Python's json reads by recursion.
 	DepthMax = 100
+	// ResultDepthMax bounds the nesting of results. A commit is three levels
+	// more, and nobody could read one of more than ten thousand.
+	ResultDepthMax = 1000
 )
 
 var (
@@ -171,7 +174,8 @@ func parseRetry(in *api.RetryInput) (*eventlog.Retry, *api.Error) {
 	return &r, nil
 }
 
-// parseData checks the data of a run, and makes it canonical; nil if absent.
+// parseData checks the data of a run, and spells it as the log does; nil if
+// absent.
 func parseData(data jsontext.Value) (jsontext.Value, *api.Error) {
 	if len(data) == 0 || data.Kind() == jsontext.KindNull {
 		return nil, nil
@@ -179,7 +183,7 @@ func parseData(data jsontext.Value) (jsontext.Value, *api.Error) {
 	if data.Kind() != jsontext.KindBeginObject {
 		return nil, api.Errorf(api.Invalid, "data", "data must be a JSON object, such as {\"key\": \"value\"}")
 	}
-	data, err := eventlog.Canonical(data)
+	data, err := eventlog.Spell(data)
 	if err != nil {
 		return nil, api.Errorf(api.Invalid, "data", "data is not JSON: %v", err)
 	}

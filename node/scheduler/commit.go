@@ -17,7 +17,7 @@ type commit struct {
 	events  []eventlog.Event
 	encoded []eventlog.Encoded
 	prev    []link
-	first   map[string]link // entity → prev of its first event here
+	first   map[entity]link // prev of its first event here
 
 	runs   []*attempt // to be sent once stored
 	closed []*attempt // ended by an event of this commit
@@ -41,15 +41,22 @@ func (l link) resolve() uint64 {
 }
 
 func newCommit(n uint64, id string) *commit {
-	return &commit{n: n, id: id, first: map[string]link{}, done: make(chan struct{})}
+	return &commit{n: n, id: id, first: map[entity]link{}, done: make(chan struct{})}
+}
+
+// entity is what events chain by: a user and a node may have one name.
+type entity struct {
+	kind eventlog.Entity
+	id   string
 }
 
 // add takes an event whose entity was at seq before it.
 func (c *commit) add(e *eventlog.Event, encoded eventlog.Encoded, before link) {
-	first, again := c.first[e.Subject]
+	of := entity{e.Entity, e.Subject}
+	first, again := c.first[of]
 	if !again {
 		first = before
-		c.first[e.Subject] = first
+		c.first[of] = first
 	}
 	c.events = append(c.events, *e)
 	c.encoded = append(c.encoded, encoded)

@@ -28,13 +28,14 @@ func (v *Verdict) late(t *Trigger, e *Event, r *Run) {
 	if !o.to.Equal(r.ScheduledFor) {
 		v.object("C8", e.place(), "run %s of %s catches up to %s", r.ID, stamp(r.ScheduledFor), stamp(o.to))
 	}
+	o.plan = t.plan
 	t.catches = append(t.catches, o)
 }
 
 // catches judges C8: what a run stands for is as many as it says, and all but
 // its own are skipped beside it.
 func (v *Verdict) catches(t *Trigger, c outcome) {
-	if want := len(v.occurrences(t.plan, c.from.Add(-time.Nanosecond), c.to)); want != c.count {
+	if want := len(v.occurrences(c.plan, c.from.Add(-time.Nanosecond), c.to)); want != c.count {
 		v.object("C8", t.place(c.seq), "trigger %s at %d catches up with %d from %s to %s, there are %d", t.ID, c.seq, c.count, stamp(c.from), stamp(c.to), want)
 	}
 	beside := c.count == 1
@@ -70,7 +71,7 @@ func (v *Verdict) caught(t *Trigger, seq uint64) {
 		v.catches(t, c)
 	}
 	for _, s := range t.taken {
-		caught := t.CatchUp == "none"
+		caught := s.catchUp == "none"
 		for _, c := range t.catches {
 			caught = caught || c.from.Equal(s.from)
 		}

@@ -12,6 +12,9 @@ const day = 24 * time.Hour
 // eight years.
 const horizon = 8*366*day + day
 
+// timeMax is the last moment that RFC 3339 can write.
+func timeMax() time.Time { return time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC) }
+
 // plan is when a trigger has occurrences: those after a moment, between its
 // bounds.
 type plan struct {
@@ -58,6 +61,9 @@ func (v *Verdict) occurrences(p plan, after, until time.Time) (all []time.Time) 
 	}
 	if !p.ends.IsZero() && until.After(p.ends) {
 		until = p.ends
+	}
+	if until.After(timeMax()) {
+		until = timeMax()
 	}
 	for begin := after.UTC().Truncate(day); !begin.After(until); begin = begin.Add(day) {
 		of := v.day(p, begin)

@@ -39,18 +39,10 @@ type Trigger struct {
 	// What this commit says.
 	next           *time.Time
 	rested, why    string
-	catches, taken []outcome // fired.missed; skipped as missed
+	catches, taken []outcome // fired.missed; skipped as missed; each as the trigger was then
 }
 
 func (t *Trigger) place(seq uint64) place { return place{seq, t.ID, Partition(t.ID)} }
-
-// rests: what was skipped for it stands before it, in its commit.
-func (t *Trigger) rests(status string) {
-	t.Status, t.rested, t.next = status, status, nil
-	if t.why == status {
-		t.why = ""
-	}
-}
 
 // outcome is what became of the occurrences from the first to the last.
 type outcome struct {
@@ -58,6 +50,9 @@ type outcome struct {
 	count    int
 	fired    bool
 	seq      uint64
+	// Of catches and taken, since their commit may change the trigger after them.
+	plan    plan
+	catchUp string
 }
 
 // unended are the runs that have not ended.
@@ -109,29 +104,41 @@ func (v *Verdict) trigger(e *Event) {
 			v.object("C4", e.place(), "trigger %s at %d is not active and has a next run", t.ID, e.Seq)
 		}
 	case "updated":
-		v.caught(t, e.Seq)
 		v.plans(t, e)
 		t.expect(e)
 	case "paused":
 		v.from(t, e, active)
 		v.settle(t, e.Time, e.Seq)
 		t.Pauses++
-		t.rests(paused)
+		t.rest(paused)
 	case "resumed":
 		v.from(t, e, paused)
+		if t.rested != "" { // in this commit
+			v.rests(t, e.Seq)
+			t.rested = ""
+		}
 		t.Resumes++
 		t.resumed = append(t.resumed, e.Seq)
-		t.Status, t.found, t.plan.after = active, nil, later(later(e.Time, t.plan.after), t.decided)
+		t.decided = later(e.Time, t.decided)
+		t.Status, t.found, t.plan.after = active, nil, t.decided
 		t.expect(e)
 	case "deleted":
 		v.settle(t, e.Time, e.Seq)
-		t.rests(deleted)
+		t.rest(deleted)
 	case "fired":
 		v.fired(t, e)
 	case "skipped":
 		v.skipped(t, e)
 	default:
 		v.object("R1", e.place(), "%s is no event of triggers (at %d)", e.Type, e.Seq)
+	}
+}
+
+// rest ends what is scheduled; what was skipped for it is now explained.
+func (t *Trigger) rest(status string) {
+	t.Status, t.rested, t.next = status, status, nil
+	if t.why == status {
+		t.why = ""
 	}
 }
 
@@ -149,7 +156,8 @@ func (v *Verdict) plans(t *Trigger, e *Event) {
 	if d.CronSchedule != nil || d.StartsAt != nil || d.EndsAt != nil {
 		v.settle(t, e.Time, e.Seq)
 		p := t.plan
-		p.after = later(later(e.Time, p.after), t.decided) // a clock may have gone back
+		t.decided = later(e.Time, t.decided) // it never goes back, whatever clocks do
+		p.after = t.decided
 		p.change(d)
 		anew := e.verb == "created" || d.CronSchedule != nil
 		if anew && !p.anchor.Equal(e.Time) && !p.anchor.Equal(p.starts) {
@@ -258,6 +266,7 @@ func (v *Verdict) skipped(t *Trigger, e *Event) {
 			v.object("C9", e.place(), "trigger %s skips at %d for a backlog, and no run is open", t.ID, e.Seq)
 		}
 	case "missed":
+		o.catchUp = t.CatchUp
 		t.taken = append(t.taken, o)
 	case "expired":
 		if late := e.Time.Sub(o.to); late <= t.Window {

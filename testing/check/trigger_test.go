@@ -154,6 +154,24 @@ func soundBooks() map[string]verdict {
 		"an overlap": {trigger().fire(0, 1, 1.001).write("run.claimed", run(0), 1.002, attempt(0, 1, 1)).
 			write("trigger.skipped", sts, 2.001, skip(2, 2, 1, "overlap", 3)), ""},
 		"a sound gap": {caughtUp(58, 57), ""},
+		"a gap decided by the old expression, beside the new one": {once().write("trigger.skipped", sts, 60.5, skip(3, 59, 57, "missed", 60)).
+			beside("trigger.fired", sts, 60.5, fired(2, 60, "missed", with("from", at(3), "to", at(60), "count", 58))).
+			beside("trigger.updated", sts, 60.5, with("cron_schedule", "*/5 * * * * *", "anchor", at(60.5), "next_run", at(65))), ""},
+		"a gap that nothing catches up, beside another policy": {trigger("catch_up", "none").
+			write("trigger.skipped", sts, 60.5, skip(1, 60, 60, "missed", 61)).
+			beside("trigger.updated", sts, 60.5, with("catch_up", "latest", "next_run", at(61))), ""},
+		"a pause and a deletion in one commit": {once().write("trigger.skipped", sts, 3.001, skip(3, 3, 1, "paused")).
+			beside("trigger.paused", sts, 3.001, with()).beside("trigger.deleted", sts, 3.002, with()), ""},
+		"a pause, a resumption and a run in one commit": {once().write("trigger.paused", sts, 2.5, with()).
+			beside("trigger.resumed", sts, 2.6, with("next_run", at(3))).
+			beside("trigger.fired", sts, 3.001, fired(2, 3)), ""},
+		"from the end of time": {trigger("cron_schedule", "@yearly", "starts_at", "9999-12-31T23:59:59.999Z", "anchor", "9999-12-31T23:59:59.999Z",
+			"next_run", "0001-01-01T00:00:00Z"), ""},
+		"resumed by a clock that went back": {trigger().write("trigger.paused", sts, 0.6, with()).
+			write("trigger.resumed", sts, -3.5, with("next_run", at(1))).fire(0, 1, 1.001), ""},
+		"an expression changed by a clock that went back": {trigger().
+			write("trigger.updated", sts, -3.5, with("cron_schedule", "*/2 * 12 * * *", "anchor", at(-3.5), "next_run", at(2))).
+			fire(0, 2, 2.001, "next_run", at(4)), ""},
 		"an expired gap": {trigger("catch_up_window", "1m", "cron_schedule", "0 0 13 * * *", "next_run", at(3600)).
 			write("trigger.skipped", sts, 3700, skip(3600, 3600, 1, "expired", 3600+24*3600)), ""},
 		"a sound pause": {once().write("trigger.skipped", sts, 3.001, skip(3, 3, 1, "paused")).
@@ -223,7 +241,9 @@ func faultyBooks() map[string]verdict {
 			write("run.retry_scheduled", run(0), 1.2, with("run", run(0), "scheduled_for", at(1), "attempt", 1, "executor", "local", "retry_at", at(1.8))).
 			write("run.claimed", run(0), 1.7, attempt(0, 1, 2)), "C3"},
 		"a run that ends twice": {once().write("run.failed", run(1), 2.5, attempt(1, 2, 1)), "R4"},
-		"paused twice":          {once().write("trigger.paused", sts, 2.4, with()).write("trigger.paused", sts, 2.5, with()), "R1"},
+		"a run that waits through a pause that ends in its commit": {waiting(with()).write("trigger.paused", sts, 2.5, with()).
+			beside("trigger.resumed", sts, 2.6, with("next_run", at(3))), "C5: run " + run(1) + " still waits"},
+		"paused twice": {once().write("trigger.paused", sts, 2.4, with()).write("trigger.paused", sts, 2.5, with()), "R1"},
 	}
 }
 

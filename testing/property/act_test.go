@@ -40,7 +40,7 @@ func (h hand) changeItem() builder {
 func (h hand) changeTrigger() builder {
 	by, revision := h.by(), h.revision()
 	id := h.id(eventlog.PrefixTrigger, 4)
-	run := h.w.run(eventlog.PartitionOf(eventlog.EntityTrigger, id))
+	run := h.w.run(partitionOf(id))
 	pause := api.Pause{ID: id, IfRevision: revision, Reason: one(h, "reason", "", "holidays", "a\x00b")}
 	switch one(h, "verb", "create", "update", "pause", "resume", "delete", "run", "fire", "create") {
 	case "create":
@@ -68,7 +68,7 @@ func (h hand) changeTrigger() builder {
 }
 
 func (h hand) fire(id string) builder {
-	now, run := h.w.now, h.w.run(eventlog.PartitionOf(eventlog.EntityTrigger, id))
+	now, run := h.w.now, h.w.run(partitionOf(id))
 	return func() (command.Command, *api.Error) {
 		return command.FireTrigger{By: command.BySystem(now), ID: id, Run: run}, nil
 	}
@@ -105,7 +105,7 @@ func (h hand) trigger(id string) api.TriggerInput {
 func (h hand) call() builder {
 	by, run := h.by(), fmt.Sprintf("run_8%015d", h.w.draw())
 	if h.seldom("an id that is taken") {
-		run = fmt.Sprintf("run_%016d", rapid.IntRange(1, 5).Draw(h.T, "item"))
+		run = fmt.Sprintf("run_%016d", rapid.IntRange(1, 5).Draw(h.T, "taken"))
 	}
 	in, of := api.Call{ID: h.function0(), Data: h.data()}, eventlog.EntityFunction
 	if h.seldom("an automation") {
@@ -123,7 +123,7 @@ func (h hand) item(of func(projection.Item) bool) (id string) {
 	var ids []string
 	for _, n := range h.w.nodes {
 		for id, i := range records(n.state) {
-			if h.w.owner(eventlog.PartitionOf(eventlog.EntityItem, id)) == n && of(i) {
+			if h.w.owner(partitionOf(id)) == n && of(i) {
 				ids = append(ids, id)
 			}
 		}
@@ -155,7 +155,7 @@ func (h hand) finish() (build builder, counts bool) {
 	if h.seldom("of anything") {
 		id = h.item(func(projection.Item) bool { return true })
 	}
-	p := eventlog.PartitionOf(eventlog.EntityItem, id)
+	p := partitionOf(id)
 	f := command.FinishItem{By: command.BySystem(h.w.now), ID: id, Attempt: 1, Executor: "e1", Incarnation: "i1"}
 	if i := h.w.owner(p).state.Partition(p).Item(id); i != nil && i.Live != nil && i.Live.Run != nil {
 		f.Attempt, f.Executor, f.Incarnation = i.Live.Run.Attempt, i.Live.Run.Executor, i.Live.Run.Incarnation
@@ -171,7 +171,7 @@ func (h hand) finish() (build builder, counts bool) {
 	}
 	f.Ending = one(h, "ending", command.EndedCompleted, command.EndedFailed, command.EndedLost, command.EndedHandedBack, command.EndedCanceled)
 	f.CancelReason = one(h, "reason", "", "stop")
-	report := h.report()
+	report := h.report(h.w.versions[attempt{id, f.Attempt}])
 	return func() (command.Command, *api.Error) {
 		f := f
 		f.Reported = report()

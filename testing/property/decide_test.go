@@ -16,11 +16,32 @@ import (
 // builder makes a command, each time the same one.
 type builder func() (command.Command, *api.Error)
 
-// deciding is Decide.
-type deciding func(*projection.Partition, projection.Hints, command.Command) ([]eventlog.Event, *api.Error)
+// decideFunc is Decide.
+type decideFunc func(own *projection.Partition, hints projection.Hints, c command.Command) ([]eventlog.Event, *api.Error)
 
-// evolution is Evolve.
-type evolution func(*projection.State, *eventlog.Event, projection.At)
+// rules are the product's, or what a control puts in their place.
+type rules struct {
+	decide decideFunc
+	evolve func(*projection.State, *eventlog.Event, projection.At)
+	encode func(*projection.Partition) ([]byte, error)
+	// silent is an auditor that objects to nothing: the judge has to.
+	silent bool
+}
+
+// object is an objection, if there is an auditor.
+func (r rules) object(objection error) error {
+	if objection == nil || r.silent {
+		return nil
+	}
+	return fmt.Errorf("the auditor objects: %w", objection)
+}
+
+// product is what is to be tested.
+func product() rules {
+	return rules{
+		decide: command.Decide, evolve: (*projection.State).Evolve, encode: (*projection.Partition).Encode,
+	}
+}
 
 // decision is what became of a command.
 type decision struct {
@@ -39,7 +60,7 @@ func (w *world) do(build builder) (decision, error) {
 	n := w.owner(d.command.Partition())
 	own := n.state.Partition(d.command.Partition())
 	d.events, d.refused, err = pure(n.state, d.command.Partition(), func() ([]eventlog.Event, *api.Error) {
-		return w.decide(own, n.state, d.command)
+		return w.rules.decide(own, n.state, d.command)
 	})
 	if err != nil {
 		return d, fmt.Errorf("%T: %w", d.command, err)
@@ -48,7 +69,7 @@ func (w *world) do(build builder) (decision, error) {
 		return d, fmt.Errorf("%T is changed by its decision: %+v, it was %+v", d.command, d.command, untouched)
 	}
 	if d.refused == nil {
-		d.refused, err = n.gather(d.events, w.evolve)
+		d.refused, err = n.gather(d.events, w.rules)
 		if d.refused != nil {
 			d.events = nil
 		}
@@ -64,7 +85,7 @@ func built(build builder) (decision, error) {
 	c, refused := build()
 	again, refusedAgain := build()
 	if !reflect.DeepEqual(refused, refusedAgain) || refused == nil && !reflect.DeepEqual(c, again) {
-		return decision{}, fmt.Errorf("the same request makes %+v (%w), then %+v (%w)", c, refused, again, refusedAgain)
+		return decision{}, fmt.Errorf("the same request makes %+v (%v), then %+v (%v)", c, words(refused), again, words(refusedAgain))
 	}
 	return decision{command: c, refused: refused}, catalogued(refused)
 }
@@ -84,10 +105,10 @@ func pure(s *projection.State, partition int, decide func() ([]eventlog.Event, *
 		return nil, nil, fmt.Errorf("the decision changes what is due")
 	}
 	if !reflect.DeepEqual(events, again) || !reflect.DeepEqual(refused, refusedAgain) {
-		return nil, nil, fmt.Errorf("it is decided as %+v (%w), then as %+v (%w)", events, refused, again, refusedAgain)
+		return nil, nil, fmt.Errorf("it is decided as %+v (%v), then as %+v (%v)", events, words(refused), again, words(refusedAgain))
 	}
 	if refused != nil && len(events) > 0 {
-		return nil, nil, fmt.Errorf("it is refused (%w), and %d events follow", refused, len(events))
+		return nil, nil, fmt.Errorf("it is refused (%v), and %d events follow", words(refused), len(events))
 	}
 	for _, e := range events {
 		if e.Partition != partition {
@@ -95,6 +116,14 @@ func pure(s *projection.State, partition int, decide func() ([]eventlog.Event, *
 		}
 	}
 	return events, refused, catalogued(refused)
+}
+
+// words are a refusal's.
+func words(refused *api.Error) string {
+	if refused == nil {
+		return "not refused"
+	}
+	return refused.Error()
 }
 
 // catalogued says whether a refusal is one of the contract's, with a sentence.
@@ -110,8 +139,12 @@ func catalogued(refused *api.Error) error {
 	return nil
 }
 
-// alone evolves by one event, which may touch its own partition only.
-func (n *decider) alone(e *eventlog.Event, at projection.At, evolve evolution) error {
+// alone evolves by one event, which the auditor has nothing against, and which
+// may touch its own partition only.
+func (n *decider) alone(e *eventlog.Event, at projection.At, r rules) error {
+	if err := r.object(n.state.Audit(e, at)); err != nil {
+		return err
+	}
 	var others []int
 	for _, p := range []int{eventlog.DefinitionPartition, (e.Partition + 1) % eventlog.Partitions, (e.Partition + int(e.Revision)*2 + 7) % eventlog.Partitions} {
 		if p != e.Partition {
@@ -119,7 +152,7 @@ func (n *decider) alone(e *eventlog.Event, at projection.At, evolve evolution) e
 		}
 	}
 	before := hashes(n.state, others...)
-	evolve(n.state, e, at)
+	r.evolve(n.state, e, at)
 	if !slices.Equal(before, hashes(n.state, others...)) {
 		return fmt.Errorf("%s of partition %d changes another one of %v", e.Type(), e.Partition, others)
 	}

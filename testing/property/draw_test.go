@@ -101,7 +101,8 @@ func (h hand) data() jsontext.Value {
 	if h.seldom("strange data") {
 		return one(h, "data", jsontext.Value("null"), jsontext.Value("[]"), jsontext.Value("{"), jsontext.Value(`{"current_user":1}`),
 			nested(command.DepthMax), nested(command.DepthMax+1), jsontext.Value(`{"k":"`+strings.Repeat("x", api.DataBytesMax)+`"}`),
-			jsontext.Value(`{"s":"\ud83d\ude00\u0000\u2028","n":-0.0e+99,"big":123456789012345678901234567890}`), jsontext.Value(`{"s":"\ud83d"}`))
+			jsontext.Value(`{"s":"\ud83d\ude00\u0000\u2028","n":-0.0e+99,"big":123456789012345678901234567890}`), jsontext.Value(`{"s":"\ud83d"}`),
+			jsontext.Value(`{"s":"\u00fc\/"}`), jsontext.Value(`{"k":1,"\u006b":2}`), jsontext.Value("{\"s\":\"\xff\"}"))
 	}
 	return one(h, "data", nil, jsontext.Value(`{}`), jsontext.Value(`{"k": 1}`), jsontext.Value(`{ "list":[1, 2.50, {"x":null}]}`))
 }
@@ -195,7 +196,7 @@ func (h hand) changeUser(by command.By) builder {
 	in.Fields = map[string]jsontext.Value{}
 	for range rapid.IntRange(0, 2).Draw(h.T, "fields") {
 		name := one(h, "field", projection.FieldSuperuser, "email", "permissions", "age", "revision", "")
-		in.Fields[name] = one(h, "value", jsontext.Value("true"), jsontext.Value("null"), jsontext.Value(`"x"`), jsontext.Value(`[ "p" ]`), jsontext.Value("false"), nested(101))
+		in.Fields[name] = one(h, "value", jsontext.Value("true"), jsontext.Value("null"), jsontext.Value(`"x"`), jsontext.Value(`[ "p", "\u00fc" ]`), jsontext.Value("false"), nested(101))
 	}
 	if one(h, "verb", "create", "update") == "create" {
 		return func() (command.Command, *api.Error) { return made(command.NewCreateUser(by, in)) }
@@ -221,19 +222,20 @@ func (h hand) changeAutomation(by command.By) builder {
 
 // report draws what an executor says of an attempt: it may say anything, but
 // for the version that ran, where the judge would take it at its word.
-func (h hand) report() func() command.Reported {
+func (h hand) report(version int) func() command.Reported {
 	started := h.w.now.Std().Add(time.Duration(one(h, "started", 0, -5_000_000_000, -1, 90_000_000_000)))
 	finished := started.Add(time.Second)
 	result, lines, failure := jsontext.Value(`{"ok": true}`), []eventlog.LogLine(nil), eventlog.Error{Type: "ValueError", Message: "no"}
 	if h.seldom("strange report") {
 		started, finished = one(h, "start", ends()...), one(h, "finish", ends()...)
-		result = one(h, "result", jsontext.Value("null"), nested(9_998), nested(2_000), jsontext.Value(`"`+strings.Repeat("x", api.DataBytesMax)+`"`))
-		lines = []eventlog.LogLine{{Time: eventlog.TimeOf(one(h, "line", ends()...)), Stream: one(h, "stream", "stdout", strings.Repeat("s", 20_000), ""), Text: "a\xffb\x00"}}
-		failure = eventlog.Error{Type: strings.Repeat("é", 101), Message: strings.Repeat("é", 9_000), Traceback: "\u2028\x00"}
+		result = one(h, "result", jsontext.Value("null"), nested(9_998), nested(command.ResultDepthMax), nested(command.ResultDepthMax+1), jsontext.Value(`"`+strings.Repeat("x", api.DataBytesMax)+`"`))
+		lines = []eventlog.LogLine{{Time: eventlog.TimeOf(one(h, "line", ends()...)), Stream: one(h, "stream", "stdout", strings.Repeat("s", 20_000), "", "\xff"), Text: "a\xffb\x00"}}
+		failure = one(h, "failure", eventlog.Error{Type: strings.Repeat("é", 101), Message: strings.Repeat("é", 9_000), Traceback: "\u2028\x00"},
+			eventlog.Error{Type: "a\xffb", Message: "\xff", Traceback: strings.Repeat("\xff", 40_000)})
 	}
 	return func() command.Reported {
 		return command.Reported{
-			Started: started, Finished: finished, Result: result.Clone(), Error: failure, Logs: slices.Clone(lines),
+			FunctionVersion: version, Started: started, Finished: finished, Result: result.Clone(), Error: failure, Logs: slices.Clone(lines),
 		}
 	}
 }

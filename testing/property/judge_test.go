@@ -36,11 +36,11 @@ func accepted(v *check.Verdict) error {
 }
 
 // fold is a state made of a log alone.
-func fold(log []eventlog.Message) (*projection.State, error) {
+func fold(log []eventlog.Message, r rules) (*projection.State, error) {
 	s := projection.NewState()
 	for _, m := range log {
 		_, objection, err := s.Fold(m)
-		if err = cmp.Or(err, objection); err != nil {
+		if err = cmp.Or(err, r.object(objection)); err != nil {
 			return nil, fmt.Errorf("commit %d: %w", m.Seq, err)
 		}
 	}
@@ -48,16 +48,18 @@ func fold(log []eventlog.Message) (*projection.State, error) {
 }
 
 // reload is a state made of snapshots, of the even partitions at one place of
-// the log and of the odd ones at another, and of the log after them.
-func reload(log []eventlog.Message, even, odd int) (*projection.State, error) {
+// the log and of the odd ones at another, and of the log after them. Its index is
+// of what is due for a node, "" for all.
+func reload(log []eventlog.Message, even, odd int, attended string, r rules) (*projection.State, error) {
 	s := projection.NewState()
+	s.Attend(attended)
 	for parity, cut := range []int{even, odd} {
-		from, err := fold(log[:cut])
+		from, err := fold(log[:cut], r)
 		if err != nil {
 			return nil, err
 		}
 		for p := parity; p < eventlog.Partitions; p += 2 {
-			encoded, err := from.Partition(p).Encode()
+			encoded, err := r.encode(from.Partition(p))
 			if err != nil {
 				return nil, err
 			}
@@ -79,7 +81,7 @@ func reload(log []eventlog.Message, even, odd int) (*projection.State, error) {
 	s.Reindex()
 	for _, m := range log[min(even, odd):] {
 		_, objection, err := s.Fold(m)
-		if err = cmp.Or(err, objection); err != nil {
+		if err = cmp.Or(err, r.object(objection)); err != nil {
 			return nil, err
 		}
 	}
@@ -91,8 +93,11 @@ func equal(a, b *projection.State) error {
 	for p := range eventlog.Partitions {
 		x, errX := a.Partition(p).Encode()
 		y, errY := b.Partition(p).Encode()
-		if errX != nil || errY != nil || !bytes.Equal(x, y) {
-			return fmt.Errorf("partition %d differs: %q and %q (%w, %w)", p, x, y, errX, errY)
+		if err := errors.Join(errX, errY); err != nil {
+			return err
+		}
+		if !bytes.Equal(x, y) {
+			return fmt.Errorf("partition %d differs: %q and %q", p, x, y)
 		}
 		if a.Partition(p).Seq != b.Partition(p).Seq {
 			return fmt.Errorf("partition %d is folded to %d and %d", p, a.Partition(p).Seq, b.Partition(p).Seq)
@@ -132,7 +137,7 @@ func records(s *projection.State) map[string]projection.Item {
 }
 
 // alike compares what two states answer that is not in their bytes: lists, what
-// their indexes know, and requests.
+// their indexes know, and requests. What is due is drained's.
 func alike(a, b *projection.State, causes map[string]bool) error {
 	for id := range causes {
 		for p := range eventlog.Partitions {
@@ -151,9 +156,8 @@ func alike(a, b *projection.State, causes map[string]bool) error {
 }
 
 func answers(s *projection.State) []any {
-	at, due := s.NextDue()
 	return []any{
-		at, due, listed(s.ScanItems, 2, idOf), listed(s.ScanRuns, 3, idOf),
+		listed(s.ScanItems, 2, idOf), listed(s.ScanRuns, 3, idOf),
 		listed(s.ScanTriggers, 1, func(t *projection.Trigger) string { return t.ID }),
 		s.Functions(), s.Users(), s.Automations(),
 	}
@@ -217,15 +221,16 @@ func recounted(s *projection.State, v *check.Verdict) error {
 }
 
 // drained takes everything out of the due index, which gives it in order: by
-// time, then id. It is what waits, but for what was taken before.
-func drained(s *projection.State, taken map[string]bool) error {
+// time, then id. It is what waits for a node ("" for any), but for what was taken
+// before.
+func drained(s *projection.State, attended string, taken map[string]bool) error {
 	type entry struct {
 		at eventlog.Time
 		id string
 	}
 	var want, got []entry
 	add := func(at eventlog.Time, id string) {
-		if !taken[id] {
+		if !taken[id] && (attended == "" || s.Cluster().Owners[partitionOf(id)].Node == attended) {
 			want = append(want, entry{at, id})
 		}
 	}
