@@ -3,7 +3,9 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/cryptotest"
@@ -50,7 +52,7 @@ func enough() check.Minimum { return check.Minimum{Ops: 20, Events: 30, Faults: 
 
 // sound runs a seed of the product as it is, and fails the test if the judge
 // objects to anything, or saw too little.
-func sound(t *testing.T, seed uint64) {
+func sound(t *testing.T, seed uint64, all *tally) {
 	t.Helper()
 	again := fmt.Sprintf("SIM_SEED=%d SIM_SEEDS=1 go test -run TestSeeds ./testing/sim", seed)
 	var talk bytes.Buffer
@@ -59,6 +61,7 @@ func sound(t *testing.T, seed uint64) {
 			w.talk = &talk
 		}
 	})
+	all.add(w, v)
 	for _, b := range w.breaks {
 		t.Errorf("%s\nagain: %s", b, again)
 	}
@@ -73,6 +76,33 @@ func sound(t *testing.T, seed uint64) {
 	}
 }
 
+// tally sums up what happened in several worlds.
+type tally struct {
+	worlds, operations, events, runs int
+	lived                            time.Duration
+	faults                           map[string]int
+}
+
+func (a *tally) add(w *World, v *check.Verdict) {
+	a.worlds++
+	a.operations += len(w.history.all())
+	a.events += v.Events
+	a.runs += len(w.journal.all())
+	a.lived += v.Last.Sub(w.born)
+	for _, f := range w.faults.all() {
+		a.faults[f.Kind]++
+	}
+}
+
+func (a *tally) String() string {
+	s := fmt.Sprintf("%d worlds, %.0f simulated hours, %d operations, %d events, %d lines in journals, faults:\n",
+		a.worlds, a.lived.Hours(), a.operations, a.events, a.runs)
+	for _, kind := range slices.Sorted(maps.Keys(a.faults)) {
+		s += fmt.Sprintf("  %7d  %s\n", a.faults[kind], kind)
+	}
+	return s
+}
+
 // TestSeeds runs worlds from the seed SIM_SEED on: SIM_SEEDS of them, or those
 // that can be run within SIM_MINUTES. Of several processes that share the work,
 // SIM_CORES, this one runs each whose turn is SIM_CORE. A failure names its seed.
@@ -84,16 +114,16 @@ func TestSeeds(t *testing.T) {
 			count = 4
 		}
 	}
-	began, told, ran := time.Now(), time.Now(), 0
+	began, told, all := time.Now(), time.Now(), &tally{faults: map[string]int{}}
 	until := began.Add(time.Duration(minutes) * time.Minute)
 	for seed := first + core; count > 0 && seed < first+count || count == 0 && time.Now().Before(until); seed += cores {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { sound(t, seed) })
-		if ran++; time.Since(told) > time.Minute {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { sound(t, seed, all) })
+		if time.Since(told) > time.Minute {
 			told = time.Now()
-			fmt.Printf("core %d: %d worlds, the last is seed %d\n", core, ran, seed)
+			fmt.Printf("core %d: %d worlds, the last is seed %d\n", core, all.worlds, seed)
 		}
 	}
-	if minutes > 0 || cores > 1 {
-		fmt.Printf("core %d: %d worlds in %s\n", core, ran, time.Since(began).Round(time.Second))
+	if minutes > 0 || os.Getenv("SIM_SEEDS") != "" {
+		fmt.Printf("core %d: in %s %s", core, time.Since(began).Round(time.Second), all)
 	}
 }
