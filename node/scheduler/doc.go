@@ -1,5 +1,5 @@
 // Package scheduler is the owner's loops: decider, committer, timers, windows
-// and dispatch, recovery.
+// and dispatch, recovery, hand-over.
 //
 // It refuses to know callers, Python and Raft: commands come in by Do, runs go
 // out over exec/wire, and what must be remembered outside the log is handed to
@@ -14,6 +14,15 @@
 // The state runs ahead of the log by the commits that are open. Whatever leaves
 // the package, a reply, a run, an acknowledgement to an executor, waits for the
 // open commits that it rests on (Horizon).
+//
+// With other nodes there is a third loop, which follows all lanes of the stream:
+// what others stored, moves of partitions among it, is folded between decisions.
+// GiveAway hands partitions over, TakeFrom takes them from a node that is gone.
+// A node whose lane was written by another throws away what it had decided and
+// folds the log again.
+//
+// Each event passes an auditor before it is folded, and nodes compare what they
+// made of partitions. An objection stops claiming and shows in Ready.
 //
 // # Who is fenced, and by what
 //
