@@ -45,7 +45,7 @@ SIM_MINUTES ?= 10
 SIM_SEED ?= $(shell date +%s)
 sim: ## simulated clusters for SIM_MINUTES (10) on every core, or SIM_SEEDS of them, from SIM_SEED on
 	$(GO) test -c -o bin/sim.test ./testing/sim
-	@cores=$$(getconf _NPROCESSORS_ONLN); cd testing/sim && seq 0 $$((cores - 1)) | GOMAXPROCS=1 xargs -P $$cores -I {} \
+	@cores=$$(getconf _NPROCESSORS_ONLN); cd testing/sim && seq 0 $$((cores - 1)) | GOMAXPROCS=1 GOGC=800 xargs -P $$cores -I {} \
 		env SIM_MINUTES=$(SIM_MINUTES) SIM_SEEDS=$(SIM_SEEDS) SIM_SEED=$(SIM_SEED) SIM_CORE={} SIM_CORES=$$cores \
 		../../bin/sim.test -test.run '^TestSeeds$$' -test.timeout 0 -test.v=$(if $(V),true,false)
 
