@@ -12,6 +12,7 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/eventlog/memlog"
 	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/command"
 	"github.com/belfryhq/belfry/node/scheduler"
 	"github.com/belfryhq/belfry/projection"
 )
@@ -146,6 +147,37 @@ func TestTakenFromWhileItDecides(t *testing.T) {
 			t.Errorf("taken twice: %v", err)
 		}
 		st.judge().Owned("n2")
+	})
+}
+
+// A node that was taken from and has not heard of it answers nothing from what it
+// knew: also what stores nothing is decided on the newest state.
+func TestAnAnswerThatStoresNothingIsCurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		n1 := st.join("n1", memlog.Faults{BeforeDeliver: func(uint64) time.Duration { return 300 * time.Millisecond }})
+		n2 := st.join("n2", memlog.Faults{})
+		defer n1.Stop()
+		defer n2.Stop()
+		st.Scheduler = n1
+		st.function("hello", "code")
+		st.do(st.item("0000000000000001", "hello", time.Hour))
+		rename := func(name string) command.Command {
+			c, refused := command.NewUpdateItem(st.by("admin"), api.ItemInput{ID: eventlog.PrefixItem + "0000000000000001", Name: &name})
+			if refused != nil {
+				t.Fatal(refused)
+			}
+			return c
+		}
+		if err := n2.TakeFrom(soon(t), "n1", map[string][]int{"n2": everyPartition()}); err != nil {
+			t.Fatal(err)
+		}
+		st.Scheduler = n2
+		st.do(rename("another"))
+		answer, refused := n1.Do(soon(t), false, nil, rename("0000000000000001")) // its name, as n1 knows it
+		if refused != nil || answer.Outcomes[0].Err == nil || answer.Outcomes[0].Err.Code != api.Unavailable {
+			t.Errorf("from what it knew it answers %+v, %v", answer.Outcomes, refused)
+		}
 	})
 }
 
