@@ -7,11 +7,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/belfryhq/belfry/testing/cluster"
 )
 
 // disk is a small ext4 on a loop device, whose power can be cut.
@@ -68,15 +72,52 @@ const (
 	shutdownNow = 2
 )
 
-// cut cuts the power. What runs on the disk must be killed, and the disk be
-// plugged in again.
-func (d *disk) cut() error {
+// cut cuts the power of a process and its disk, and plugs the disk in again. The
+// process stands still before the disk does, as the processor would: what it said
+// after its last write failed, or seemed not to, would be of another world.
+func (d *disk) cut(p *cluster.Process) error {
+	if err := syscall.Kill(p.Pid(), syscall.SIGSTOP); err != nil {
+		return err
+	}
+	if err := stands(p.Pid()); err != nil {
+		return err
+	}
 	dir, err := os.Open(d.dir)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	return unix.IoctlSetPointerInt(int(dir.Fd()), shutdown, shutdownNow)
+	err = unix.IoctlSetPointerInt(int(dir.Fd()), shutdown, shutdownNow)
+	if closed := dir.Close(); err == nil {
+		err = closed
+	}
+	p.Kill()
+	if err != nil {
+		return err
+	}
+	return d.plug()
+}
+
+// stands returns when all threads of a process are stopped.
+func stands(pid int) error {
+	for range 1000 {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(tasks) == 0 {
+			return fmt.Errorf("threads of %d: %v, %w", pid, tasks, err)
+		}
+		if !slices.ContainsFunc(tasks, moves) {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("process %d does not stand still", pid)
+}
+
+// moves says that a thread is not stopped. One that is inside the kernel may end
+// what it does there, and stops before it returns.
+func moves(stat string) bool {
+	raw, err := os.ReadFile(stat)
+	_, rest, _ := strings.Cut(string(raw), ") ")
+	return err == nil && !strings.HasPrefix(rest, "T") && !strings.HasPrefix(rest, "D")
 }
 
 // plug mounts the disk anew, which forgets what only memory held.

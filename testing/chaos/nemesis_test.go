@@ -72,9 +72,7 @@ func (s *storm) strike(ctx context.Context, kind string) {
 			}
 		}
 	case powerCut:
-		s.must(s.disk.cut())
-		s.p.Kill()
-		s.must(s.disk.plug())
+		s.must(s.disk.cut(s.p))
 	case diskFull:
 		s.must(s.disk.fill())
 		time.Sleep(2*time.Second + s.upTo(3*time.Second))

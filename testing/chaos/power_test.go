@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,22 +35,28 @@ func cutAmidstCreates(t *testing.T, program string) *check.Verdict {
 	p.Dir, p.Program = filepath.Join(d.dir, "data"), program
 	p.Start()
 	var h history
-	c := connect(t, p, &h, "caller", filepath.Join(t.TempDir(), "journal"), 1)
-	if c.ask(t.Context(), "function", "create", map[string]any{"name": "journal", "code": code}) == "" {
+	file := filepath.Join(t.TempDir(), "journal")
+	first := connect(t, p, &h, "first", file, 1)
+	if first.ask(t.Context(), "function", "create", map[string]any{"name": "journal", "code": code}) == "" {
 		t.Fatal("the function was not stored")
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	for ctx.Err() == nil {
-		c.createItem(ctx, time.Now().AddDate(1, 0, 0))
+	var asking sync.WaitGroup
+	for n := range callers {
+		c := connect(t, p, &h, fmt.Sprint("caller", n), file, uint64(n))
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				c.createItem(ctx, time.Now().AddDate(1, 0, 0))
+			}
+		})
 	}
-	if err := d.cut(); err != nil {
+	time.Sleep(2 * time.Second) // real processes, real time
+	if err := d.cut(p); err != nil {
 		t.Fatal(err)
 	}
-	p.Kill()
-	if err := d.plug(); err != nil {
-		t.Fatal(err)
-	}
+	stop()
+	asking.Wait()
 	commits := stored(t, filepath.Join(p.Dir, "nats"))
 	v := check.Log(commits)
 	v.History(asChanges(h.ops, commits))
