@@ -165,6 +165,10 @@ func soundBooks() map[string]verdict {
 		"a pause, a resumption and a run in one commit": {once().write("trigger.paused", sts, 2.5, with()).
 			beside("trigger.resumed", sts, 2.6, with("next_run", at(3))).
 			beside("trigger.fired", sts, 3.001, fired(2, 3)), ""},
+		"another expression while paused, by a clock that went back": {trigger("cron_schedule", "0 0 13 * * *", "next_run", at(3600)).
+			write("trigger.paused", sts, 100, with()).
+			write("trigger.updated", sts, 50, with("cron_schedule", "@every 40s", "anchor", at(50))).
+			write("trigger.resumed", sts, 50, with("next_run", at(90))).fire(0, 90, 90.001, "next_run", at(130)), ""},
 		"from the end of time": {trigger("cron_schedule", "@yearly", "starts_at", "9999-12-31T23:59:59.999Z", "anchor", "9999-12-31T23:59:59.999Z",
 			"next_run", "0001-01-01T00:00:00Z"), ""},
 		"resumed by a clock that went back": {trigger().write("trigger.paused", sts, 0.6, with()).

@@ -50,7 +50,7 @@ func controls() map[string]control {
 					evolve(s, e, at)
 				}
 			}
-		}, []string{"is remembered at []", "L6: it has revision", "is done a second time", "P1: "}},
+		}, foldSays()},
 		"a fold that forgets a field": {func(r *rules) {
 			evolve := r.evolve
 			r.evolve = func(s *projection.State, e *eventlog.Event, at projection.At) {
@@ -61,7 +61,21 @@ func controls() map[string]control {
 				}
 				evolve(s, e, at)
 			}
-		}, []string{"P1: "}},
+		}, foldSays()},
+		"a fold that forgets a claim": {func(r *rules) {
+			r.evolve = func(s *projection.State, e *eventlog.Event, at projection.At) {
+				if _, claimed := eventlog.ForItem(e.Data).(*eventlog.ItemClaimed); !claimed {
+					s.Evolve(e, at)
+				}
+			}
+		}, foldSays()},
+		"a fold that is not the log's": {func(r *rules) {
+			r.evolve = func(s *projection.State, e *eventlog.Event, at projection.At) {
+				late := *e
+				late.Time++
+				s.Evolve(&late, at)
+			}
+		}, foldSays()},
 		"a snapshot that lacks the end": {func(r *rules) {
 			r.encode = func(p *projection.Partition) ([]byte, error) { return projection.NewState().Partition(p.ID).Encode() }
 		}, []string{"P2: snapshot + tail"}},
@@ -96,12 +110,13 @@ func controls() map[string]control {
 		}, []string{"a report of which it is false that it counts"}},
 		"a create that does not look": {func(r *rules) {
 			r.decide = func(own *projection.Partition, hints projection.Hints, c command.Command) ([]eventlog.Event, *api.Error) {
-				if _, create := c.(command.CreateItem); create {
+				switch c.(type) {
+				case command.CreateItem, command.CreateTrigger, command.CreateFunction:
 					own = projection.NewState().Partition(own.ID)
 				}
 				return decide(own, hints, c)
 			}
-		}, []string{"L6: it has revision 1 after"}},
+		}, []string{"L6: it has revision 1 after", "R1: it is created again"}},
 		"a refusal that stores something": {func(r *rules) {
 			r.decide = func(own *projection.Partition, hints projection.Hints, c command.Command) ([]eventlog.Event, *api.Error) {
 				events, refused := decide(own, hints, c)
@@ -123,7 +138,7 @@ func controls() map[string]control {
 			}
 		}, []string{"it is decided as"}},
 		"a panic": {instead(decide, func(c command.Command) command.Command {
-			if f, ok := c.(command.FinishItem); ok && f.Attempt > 500 {
+			if f, ok := c.(command.FinishItem); ok && f.Attempt != 1 {
 				panic(fmt.Sprint("there is no attempt ", f.Attempt))
 			}
 			return c
@@ -142,6 +157,12 @@ func each(decide decideFunc, change func(command.Command, []eventlog.Event), sil
 			return events, refused
 		}
 	}
+}
+
+// foldSays is what may be said of a fold that is not the log's: the auditor knows
+// the owner's state, the others the log's.
+func foldSays() []string {
+	return []string{"P1: ", "the auditor objects", "is remembered at", "is done a second time", "is due at", "a report of which"}
 }
 
 // skipping leaves out a revision of whatever changes.
