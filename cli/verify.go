@@ -53,7 +53,8 @@ func auditVerify() verb {
 	}
 }
 
-// printVerdict shows violations, then what was looked at.
+// printVerdict shows violations, what stands around the first, and what was
+// looked at.
 func (s *session) printVerdict(v api.AuditVerdict) error {
 	for _, x := range v.Violations {
 		if _, err := fmt.Fprintf(s.out, "%8s  %-2s  %s\n", sequence(x.Seq), clean(x.Property), clean(x.Text)); err != nil {
@@ -69,6 +70,9 @@ func (s *session) printVerdict(v api.AuditVerdict) error {
 		if _, err := fmt.Fprintln(s.out); err != nil {
 			return err
 		}
+	}
+	if err := s.printAround(v.Around); err != nil {
+		return err
 	}
 	rows := [][]string{{"log", v.Status}}
 	if v.FirstSeq > 1 {
@@ -87,6 +91,27 @@ func (s *session) printVerdict(v api.AuditVerdict) error {
 		[]string{"took", (time.Duration(v.TookMS) * time.Millisecond).String()},
 	)
 	return align(s.out, rows)
+}
+
+// printAround shows the events before, at and after the first violation.
+func (s *session) printAround(around *api.Around) error {
+	if around == nil {
+		return nil
+	}
+	var text strings.Builder
+	for _, part := range []struct {
+		mark  string
+		lines []string
+	}{{"  ", around.Before}, {"> ", around.At}, {"  ", around.After}} {
+		for _, line := range part.lines {
+			text.WriteString(part.mark + clean(line) + "\n")
+		}
+	}
+	if text.Len() == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(s.out, "around the first:\n%s\n", text.String())
+	return err
 }
 
 func sequence(seq uint64) string {

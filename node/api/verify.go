@@ -46,6 +46,7 @@ type AuditVerdict struct {
 	Sections       int         `json:"sections"`
 	Violations     []Violation `json:"violations"`
 	ViolationCount int         `json:"violation_count"`
+	Around         *Around     `json:"around,omitzero"` // of the first one
 	TookMS         int64       `json:"took_ms"`
 }
 
@@ -54,5 +55,14 @@ type AuditVerdict struct {
 type Violation struct {
 	Property string `json:"property"`
 	Seq      uint64 `json:"seq"`
+	Subject  string `json:"subject,omitzero"` // the entity concerned, if it is one
 	Text     string `json:"text"`
+}
+
+// Around is what stands around a violation in the log, an event a line: those of
+// its entity, of its partition, and of who owns what.
+type Around struct {
+	Before []string `json:"before,omitzero"`
+	At     []string `json:"at,omitzero"`
+	After  []string `json:"after,omitzero"`
 }

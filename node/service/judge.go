@@ -26,6 +26,9 @@ const (
 	// holds something that is not stored, samplePatience how long that may last.
 	samplePause    = 2 * time.Millisecond
 	samplePatience = 10 * time.Second
+	// aroundMax bounds the events that a verdict shows before, and after, the first
+	// violation: a screen of them.
+	aroundMax = 8
 )
 
 // sampler tells what the node made of the log: a scheduler.
@@ -45,8 +48,7 @@ type pass struct {
 	fold           *projection.State  // nil when it met what it cannot read
 	samples        []scheduler.Sample // to be compared, by sequence
 	compared       int
-	found          []check.Violation // besides the judge's
-	worked         time.Duration     // since the last rest
+	worked         time.Duration // since the last rest
 }
 
 func newPass(log eventlog.Log, node sampler, target uint64) *pass {
@@ -67,7 +69,7 @@ func (p *pass) run(ctx context.Context) error {
 	switch {
 	case errors.Is(err, errJudged):
 	case errors.Is(err, eventlog.ErrDamaged):
-		p.object("L3", p.checked+1, "%v", err)
+		p.object("L3", p.checked+1, -1, "%v", err)
 	default:
 		return err
 	}
@@ -89,7 +91,7 @@ func (p *pass) message(ctx context.Context, m eventlog.Message) error {
 	if p.fold != nil {
 		if _, _, err := p.fold.Fold(m); err != nil {
 			p.fold = nil
-			p.object("P1", m.Seq, "commit %d cannot be folded: %v", m.Seq, err)
+			p.object("P1", m.Seq, -1, "commit %d cannot be folded: %v", m.Seq, err)
 		}
 	}
 	if err := p.rest(ctx, time.Since(begun)); err != nil {
@@ -114,7 +116,7 @@ func (p *pass) sample(ctx context.Context) error {
 		taken, found, err := p.node.Sample(&left)
 		switch {
 		case err != nil:
-			p.object("P1", 0, "%v", err)
+			p.object("P1", 0, -1, "%v", err)
 		case !found:
 			if err := sleep(ctx, samplePause); err != nil {
 				return err
@@ -141,7 +143,7 @@ func (p *pass) compare(ctx context.Context, seq uint64) error {
 		}
 		hash, err := p.hash(s.Partition)
 		if err != nil || hash != s.Hash {
-			p.object("P1", seq, "%s is not in this node's memory what the log says it is at sequence %d", section(s.Partition), seq)
+			p.object("P1", seq, s.Partition, "%s is not in this node's memory what the log says it is at sequence %d", section(s.Partition), seq)
 		}
 		p.compared++
 		if err := p.rest(ctx, time.Since(begun)); err != nil {
@@ -173,8 +175,9 @@ func (p *pass) hash(partition int) ([sha256.Size]byte, error) {
 	return sha256.Sum256(body), err
 }
 
-func (p *pass) object(property string, seq uint64, format string, args ...any) {
-	p.found = append(p.found, check.Violation{Property: property, Seq: seq, Text: fmt.Sprintf(format, args...)})
+// object notes what the judge cannot see; the partition is -1 if it is none.
+func (p *pass) object(property string, seq uint64, partition int, format string, args ...any) {
+	p.judge.Note(check.Violation{Property: property, Seq: seq, Partition: partition, Text: fmt.Sprintf(format, args...)})
 }
 
 // rest lets others work after a while of work.
@@ -204,7 +207,7 @@ func (p *pass) progress() api.AuditVerdict {
 	}
 }
 
-func (p *pass) violations() int { return len(p.judge.Violations) + p.judge.Unsaid + len(p.found) }
+func (p *pass) violations() int { return len(p.judge.Violations) + p.judge.Unsaid }
 
 // answer is the verdict.
 func (p *pass) answer() api.AuditVerdict {
@@ -221,12 +224,15 @@ func (p *pass) answer() api.AuditVerdict {
 	}
 	a.Properties = append(check.Properties(), "P1")
 	a.Status, a.Violations = api.VerifyClean, []api.Violation{}
-	all := slices.Concat(p.judge.Violations, p.found)
+	all := slices.Clone(p.judge.Violations)
 	slices.SortStableFunc(all, func(a, b check.Violation) int { return cmp.Compare(a.Seq-1, b.Seq-1) }) // 0 last
 	for _, v := range all {
 		if a.Status = api.VerifyBroken; len(a.Violations) < api.ViolationsMax {
-			a.Violations = append(a.Violations, api.Violation{Property: v.Property, Seq: v.Seq, Text: v.Text})
+			a.Violations = append(a.Violations, api.Violation{Property: v.Property, Seq: v.Seq, Subject: v.Subject, Text: v.Text})
 		}
+	}
+	if first := p.judge.First(aroundMax); first != nil {
+		a.Around = &api.Around{Before: first.Before, At: first.At, After: first.After}
 	}
 	return a
 }

@@ -133,8 +133,11 @@ func TestAPlantedViolationIsNamed(t *testing.T) {
 		if v.Status != api.VerifyBroken || v.ViolationCount != 1 || len(v.Violations) != 1 {
 			t.Fatalf("verdict %+v", v)
 		}
-		if x := v.Violations[0]; x.Property != "L6" || x.Seq != seq || !strings.Contains(x.Text, "revision 7 after 1") {
+		if x := v.Violations[0]; x.Property != "L6" || x.Seq != seq || x.Subject != api.Admin || !strings.Contains(x.Text, "revision 7 after 1") {
 			t.Errorf("violation %+v, planted at %d", x, seq)
+		}
+		if a := v.Around; a == nil || len(a.At) != 1 || !strings.Contains(a.At[0], "belfry.user.updated admin r7") || len(a.Before) == 0 || len(a.After) == 0 {
+			t.Errorf("around it stands %+v", a)
 		}
 	})
 }
@@ -178,8 +181,12 @@ func TestAHoleIsAVerdict(t *testing.T) {
 		if err := p.run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if v := p.answer(); v.Status != api.VerifyBroken || v.Violations[0].Property != "L3" || v.Violations[0].Seq != 4 || v.Checked != 3 {
+		v := p.answer()
+		if v.Status != api.VerifyBroken || v.Violations[0].Property != "L3" || v.Violations[0].Seq != 4 || v.Checked != 3 {
 			t.Errorf("verdict %+v", v)
+		}
+		if a := v.Around; a == nil || len(a.Before) == 0 || !strings.Contains(a.Before[len(a.Before)-1], " 3  ") || len(a.At)+len(a.After) > 0 {
+			t.Errorf("around it stands %+v", a)
 		}
 	})
 }
@@ -281,6 +288,39 @@ func TestAStopEndsAVerification(t *testing.T) {
 		}
 		if _, refused := s.verifications.answer(s.verifications.all[0]); refused == nil || refused.Code != api.Unavailable {
 			t.Errorf("%s ended with %v", first.ID, refused)
+		}
+	})
+}
+
+// What a node was judging when it ended is forgotten; the next one begins anew.
+func TestARestartForgetsAVerification(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := memlog.New(memlog.Faults{})
+		s, stop := open(t, log, "A")
+		people(t, s, "u", 50)
+		s.cfg.Log = log.With(slow())
+		first, _ := verify(t, s, `{"wait":"1s"}`)
+		stop()
+		s, stop = open(t, log, "B")
+		defer stop()
+		if _, refused := verify(t, s, fmt.Sprintf(`{"id":%q,"wait":"1s"}`, first.ID)); refused == nil || refused.Code != api.NotFound || !strings.Contains(refused.Message, "leave the id out") {
+			t.Errorf("after the restart: %v", refused)
+		}
+		if v, refused := verify(t, s, `{"wait":"1m"}`); refused != nil || v.Status != api.VerifyClean || v.LastSeq <= first.LastSeq {
+			t.Errorf("begun anew: %+v %v", v, refused)
+		}
+	})
+}
+
+// Whoever may read events may have them judged.
+func TestAnyUserMayVerify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := open(t, memlog.New(memlog.Faults{}), "A")
+		defer stop()
+		people(t, s, "u", 1)
+		answer, refused := s.auditVerify(t.Context(), &request{user: "u0", body: []byte(`{"wait":"1m"}`)})
+		if v, ok := answer.(api.AuditVerdict); refused != nil || !ok || v.Status != api.VerifyClean {
+			t.Errorf("u0 is told %+v %v", answer, refused)
 		}
 	})
 }

@@ -99,7 +99,9 @@
 // # Memory
 //
 // A life costs its claims, an entity 40 bytes for each event, the log 8 bytes
-// for each commit and each event, and reports the last 4,096 events.
+// for each commit and each event, each request its id, and reports the last 4,096
+// events. For items that run once that is some 500 bytes for each event.
+// Violations are kept up to a thousand, then counted.
 //
 // # Concurrency
 //

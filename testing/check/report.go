@@ -33,9 +33,9 @@ func (g *glimpse) String() string {
 }
 
 // around says that an event belongs to the context of a violation: it is of the
-// same entity or partition, or changes who owns it.
+// same entity or partition, or changes who owns it. A gap in the log is of all.
 func (g *glimpse) around(x *Violation) bool {
-	return g.subject == x.Subject || x.Subject != "" && g.run == x.Subject || g.partition == x.Partition || g.partition == -1
+	return g.subject == x.Subject || x.Subject != "" && g.run == x.Subject || g.partition == x.Partition || g.partition == -1 || x.Property == "L3"
 }
 
 // ring is the last events.

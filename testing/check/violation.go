@@ -34,11 +34,16 @@ func nowhere(subject string) place { return place{subject: subject, partition: -
 
 // object notes a violation.
 func (v *Verdict) object(property string, at place, format string, args ...any) {
+	v.Note(Violation{Property: property, Text: fmt.Sprintf(format, args...), Seq: at.seq, Subject: at.subject, Partition: at.partition})
+}
+
+// Note adds a violation that was found elsewhere: a node's memory that is not
+// the log's, a message that cannot be read.
+func (v *Verdict) Note(x Violation) {
 	if len(v.Violations) >= violationsMax {
 		v.Unsaid++
 		return
 	}
-	x := Violation{Property: property, Text: fmt.Sprintf(format, args...), Seq: at.seq, Subject: at.subject, Partition: at.partition}
 	v.Violations = append(v.Violations, x)
 	v.witness(x)
 }

@@ -109,7 +109,40 @@ func TestVerifyOfABrokenLog(t *testing.T) {
 	if said := lines[len(lines)-1]; !strings.Contains(said, fmt.Sprint("first at sequence ", seq)) {
 		t.Errorf("it said %q", said)
 	}
+	if !strings.Contains(out, "around the first:\n") || !strings.Contains(out, fmt.Sprintf("> %6d  ", seq)) {
+		t.Errorf("it does not show what stands around %d\n%s", seq, out)
+	}
+	var v api.AuditVerdict
+	out, _, status = p.Belfry("audit", "verify", "-o", "json")
+	if err := json.Unmarshal([]byte(out), &v); err != nil || status != 1 || v.Status != api.VerifyBroken || v.Violations[0].Seq != seq || v.Around == nil {
+		t.Errorf("for programs: exit status %d, %v, %s", status, err, out)
+	}
 	t.Logf("\n%s%s", out, errs)
+}
+
+// A verification ends with its node; who asks for it is told to begin anew, and
+// the log that was being judged is as sound as before.
+func TestVerifyThroughAKill(t *testing.T) {
+	p := lived(t)
+	raw, err := p.Client(api.Admin).Ask(t.Context(), "audit", "verify", api.AuditVerify{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var begun api.AuditVerdict
+	if err := json.Unmarshal(raw, &begun); err != nil || begun.Status != api.VerifyRunning {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	p.Kill()
+	if _, errs, status := p.Belfry("audit", "verify"); status != 1 || !strings.HasPrefix(errs, "belfry: unavailable: ") {
+		t.Errorf("of a node that is gone: exit status %d, %s", status, errs)
+	}
+	p.Start()
+	if _, errs, status := p.Belfry("audit", "verify", "--id", begun.ID); status != 1 || !strings.Contains(errs, "leave the id out") {
+		t.Errorf("of the one before: exit status %d, %s", status, errs)
+	}
+	if out, errs, status := p.Belfry("audit", "verify"); status != 0 {
+		t.Errorf("anew: exit status %d, %s%s", status, out, errs)
+	}
 }
 
 // forge appends to the stream of a stopped process an update of admin whose
