@@ -18,8 +18,8 @@ import (
 
 const (
 	// workMax is how long a pass works at a time, restFactor how many times as
-	// long it rests then: it takes a fifth of one processor, so that requests and
-	// runs hardly notice. A commit is judged at one go.
+	// long it rests then: it takes a fifth of one processor, and leaves the rest to
+	// requests and runs. A commit is judged at one go.
 	workMax    = 2 * time.Millisecond
 	restFactor = 4
 	// samplePause is between two looks at the state while every partition of it

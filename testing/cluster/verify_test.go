@@ -112,12 +112,12 @@ func TestVerifyOfABrokenLog(t *testing.T) {
 	if !strings.Contains(out, "around the first:\n") || !strings.Contains(out, fmt.Sprintf("> %6d  ", seq)) {
 		t.Errorf("it does not show what stands around %d\n%s", seq, out)
 	}
+	t.Logf("\n%s%s", out, errs)
 	var v api.AuditVerdict
 	out, _, status = p.Belfry("audit", "verify", "-o", "json")
 	if err := json.Unmarshal([]byte(out), &v); err != nil || status != 1 || v.Status != api.VerifyBroken || v.Violations[0].Seq != seq || v.Around == nil {
 		t.Errorf("for programs: exit status %d, %v, %s", status, err, out)
 	}
-	t.Logf("\n%s%s", out, errs)
 }
 
 // A verification ends with its node; who asks for it is told to begin anew, and
