@@ -21,14 +21,19 @@ import (
 
 // history is what all clients asked and were told.
 type history struct {
-	mu  sync.Mutex
-	ops []check.Op
+	mu       sync.Mutex
+	ops      []check.Op
+	refusals []refusal
 }
 
-func (h *history) add(o check.Op) {
+func (h *history) add(o check.Op, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ops = append(h.ops, o)
+	var told *api.Error
+	if o.Outcome == check.Refused && errors.As(err, &told) {
+		h.refusals = append(h.refusals, refusal{o.Verb, o.Request, told.Code, told.Message})
+	}
 }
 
 // caller asks one thing after the other.
@@ -39,8 +44,8 @@ type caller struct {
 	history *history
 	journal string // a path
 
-	asked           int
-	items, triggers []string
+	asked                      int
+	items, triggers, functions []string
 }
 
 const (
@@ -84,11 +89,16 @@ func (a *answer) status() string {
 }
 
 // ask has something done, again and again while its outcome is unknown, and
-// returns the id of the record.
+// returns the id of the record. A create that brings its own id is asked again as
+// another request: the id alone has to tell that it is the same.
 func (c *caller) ask(ctx context.Context, entity, verb string, request map[string]any) string {
 	c.asked++
 	id := fmt.Sprintf("%s-%d", c.name, c.asked)
-	for range insistMax {
+	own := verb == "create" && request["id"] != nil
+	for again := range insistMax {
+		if own {
+			id = fmt.Sprintf("%s-%d-%d", c.name, c.asked, again)
+		}
 		o := c.once(ctx, entity, verb, id, request)
 		switch o.Outcome {
 		case check.Acknowledged:
@@ -125,7 +135,7 @@ func (c *caller) once(ctx context.Context, entity, verb, request string, body ma
 			o.Entity = "run"
 		}
 	}
-	c.history.add(o)
+	c.history.add(o, err)
 	return o
 }
 
@@ -157,8 +167,10 @@ func (c *caller) something(ctx context.Context) {
 	switch dice := c.random.IntN(100); {
 	case dice < 45:
 		c.createItem(ctx, c.soon())
-	case dice < 50:
-		c.ask(ctx, "function", "run", map[string]any{"id": "journal", "data": c.data()})
+	case dice < 49:
+		c.ask(ctx, "function", "run", map[string]any{"id": c.function(), "data": c.data()})
+	case dice < 53:
+		c.define(ctx)
 	case dice < 60:
 		c.some(ctx, c.items, "item", "update", map[string]any{"run_date_time": stamp(c.soon())})
 	case dice < 66:
@@ -173,6 +185,8 @@ func (c *caller) something(ctx context.Context) {
 		c.some(ctx, c.triggers, "trigger", "update", map[string]any{"cron_schedule": c.schedule()})
 	case dice < 89:
 		c.some(ctx, c.triggers, "trigger", "run", nil)
+	case dice < 91:
+		c.deleteOne(ctx, &c.triggers, "trigger")
 	default:
 		c.some(ctx, c.items, "item", "get", map[string]any{"strong": c.random.IntN(2) == 0})
 	}
@@ -191,10 +205,14 @@ func (c *caller) some(ctx context.Context, ids []string, entity, verb string, mo
 }
 
 func (c *caller) createItem(ctx context.Context, due time.Time) string {
-	id := c.ask(ctx, "item", "create", map[string]any{
-		"name": "item", "run_date_time": stamp(due), "function": "journal", "data": c.data(),
+	body := map[string]any{
+		"name": "item", "run_date_time": stamp(due), "function": c.function(), "data": c.data(),
 		"retry": map[string]any{"max_attempts": 3, "backoff": "1s", "max_backoff": "2s"},
-	})
+	}
+	if c.random.IntN(3) == 0 {
+		body["id"] = fmt.Sprintf("sci_%s%020d", c.name, c.asked)
+	}
+	id := c.ask(ctx, "item", "create", body)
 	if id != "" {
 		c.items = append(c.items, id)
 	}
@@ -206,7 +224,7 @@ func (c *caller) createTrigger(ctx context.Context) {
 		return
 	}
 	id := c.ask(ctx, "trigger", "create", map[string]any{
-		"name": "trigger", "cron_schedule": c.schedule(), "function": "journal", "data": c.data(),
+		"name": "trigger", "cron_schedule": c.schedule(), "function": c.function(), "data": c.data(),
 		"overlap": []string{"skip", "allow"}[c.random.IntN(2)], "catch_up": []string{"latest", "none"}[c.random.IntN(2)],
 	})
 	if id != "" {
@@ -215,7 +233,7 @@ func (c *caller) createTrigger(ctx context.Context) {
 }
 
 func (c *caller) schedule() string {
-	return []string{"* * * * * *", "*/2 * * * * *", "1-59/3 * * * * *", "@every 5s"}[c.random.IntN(4)]
+	return []string{"* * * * * *", "*/2 * * * * *", "1-59/3 * * * * *", "@every 5s", "* * * * *"}[c.random.IntN(5)]
 }
 
 // soon is mostly within seconds, and sometimes over already.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,17 +26,18 @@ const (
 	standstill   = "SIGSTOP, SIGCONT"
 	workerKilled = "a Python worker killed"
 	pythonKilled = "all Python killed"
-	powerCut     = "power cut"
+	workLost     = "all Python killed amidst a run"
+	powerLoss    = "power loss" // "cut" would mean the network to the judge
 	diskFull     = "disk full"
 )
 
 // kinds are the faults that this storm may throw.
 func (s *storm) kinds() []string {
 	all := []string{
-		killAnywhere, killCreate, killClaim, killRun, killSnapshot, restart, standstill, standstill, workerKilled, pythonKilled,
+		killAnywhere, killCreate, killClaim, killRun, killSnapshot, restart, standstill, standstill, workerKilled, pythonKilled, workLost,
 	}
 	if s.disk != nil {
-		all = append(all, powerCut, powerCut, diskFull)
+		all = append(all, powerLoss, powerLoss, diskFull)
 	}
 	return all
 }
@@ -54,30 +56,35 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		time.Sleep(time.Until(due) + s.upTo(4*time.Millisecond))
 		s.p.Kill()
 	case killRun:
-		s.amidstARun(ctx)
+		s.untilARun(ctx)
+		s.p.Kill()
 	case killSnapshot:
-		s.amidstTheSnapshot()
+		f.Kind = s.amidstTheSnapshot()
 	case restart:
 		if err := s.p.Stop(); err != nil {
 			s.t.Errorf("SIGTERM: %v: %s", err, s.p.Stderr())
 		}
 	case standstill:
 		s.signal(syscall.SIGSTOP)
-		time.Sleep(s.upTo(7 * time.Second))
+		time.Sleep(s.stands())
 		s.signal(syscall.SIGCONT)
-	case workerKilled, pythonKilled:
-		for n, pid := range children(s.p.Pid()) {
-			if kind == pythonKilled || n == 0 {
-				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
-			}
+	case workerKilled:
+		if all := children(s.p.Pid()); len(all) > 0 {
+			end(all[s.random.IntN(len(all))])
 		}
-	case powerCut:
+	case pythonKilled:
+		end(children(s.p.Pid())...)
+	case workLost:
+		s.untilARun(ctx)
+		end(children(s.p.Pid())...)
+	case powerLoss:
 		s.must(s.disk.cut(s.p))
 	case diskFull:
 		s.must(s.disk.fill())
+		s.own.createItem(ctx, s.own.soon())
 		time.Sleep(2*time.Second + s.upTo(3*time.Second))
 		s.must(s.disk.free())
-		s.p.Kill() // as an operator would: the server may not recover by itself
+		s.again(ctx)
 	}
 	if !s.p.Runs() {
 		time.Sleep(s.upTo(1500 * time.Millisecond))
@@ -107,8 +114,38 @@ func (s *storm) amidstCreates(ctx context.Context) {
 	<-asking
 }
 
-// amidstARun kills when a function has begun and not ended.
-func (s *storm) amidstARun(ctx context.Context) {
+// end kills processes, of which some may have ended.
+func end(pids ...int) {
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// stands is how long a process stands still: one time in four so long that
+// everybody has given it up, where there is time for it.
+func (s *storm) stands() time.Duration {
+	if s.length == roundLength && s.random.IntN(4) == 0 {
+		return 7*time.Second + s.upTo(13*time.Second)
+	}
+	return time.Second + s.upTo(4*time.Second)
+}
+
+// again does what an operator does once a full disk has room: the node is started
+// again if it does not take up its work.
+func (s *storm) again(ctx context.Context) {
+	switch {
+	case s.own.createItem(ctx, s.own.soon()) != "":
+	case s.random.IntN(2) == 0:
+		s.p.Kill()
+	default:
+		if err := s.p.Stop(); err != nil {
+			s.t.Errorf("SIGTERM after the disk was full: %v: %s", err, s.p.Stderr())
+		}
+	}
+}
+
+// untilARun returns when a function has begun and not ended.
+func (s *storm) untilARun(ctx context.Context) {
 	id := s.own.ask(ctx, "item", "create", map[string]any{
 		"name": "long", "run_date_time": stamp(time.Now()), "function": "journal", "data": map[string]any{"journal": s.file, "seconds": 2},
 	})
@@ -120,14 +157,23 @@ func (s *storm) amidstARun(ctx context.Context) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	time.Sleep(s.upTo(100 * time.Millisecond))
-	s.p.Kill()
 }
 
-// amidstTheSnapshot kills while a process ends, which writes its last snapshot.
-func (s *storm) amidstTheSnapshot() {
+// amidstTheSnapshot ends a process, and kills it as soon as the new file of its
+// last snapshot is there. It returns what came of it.
+func (s *storm) amidstTheSnapshot() string {
+	file := filepath.Join(s.p.Dir, "snapshot.new")
+	_ = os.Remove(file) // of an earlier kill
 	s.signal(syscall.SIGTERM)
-	time.Sleep(s.upTo(60 * time.Millisecond))
-	s.p.Kill()
+	for s.p.Runs() {
+		if _, err := os.Stat(file); err == nil {
+			s.p.Kill()
+			return killSnapshot
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	s.p.Kill() // it has ended: this forgets it
+	return restart
 }
 
 // children are the processes that a process has started.

@@ -28,7 +28,7 @@ func cutAmidstCreates(t *testing.T, program string) *check.Verdict {
 	t.Helper()
 	d, err := newDisk(t, diskMegabytes)
 	if err != nil {
-		leftOut("power cut", err)
+		leftOut("power loss", err)
 		t.Skip(err)
 	}
 	p := cluster.New(t)

@@ -5,11 +5,9 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -44,6 +42,8 @@ type storm struct {
 	file   string
 	own    *caller // of the nemesis
 	all    []*caller
+	length time.Duration // of the faults
+	began  time.Time
 
 	history history
 	faults  []check.Fault
@@ -67,41 +67,33 @@ func number(t *testing.T, name string, or uint64) uint64 {
 // the seed, when it strikes does not: real processes keep their own time.
 func TestStorm(t *testing.T) {
 	seed, minutes := number(t, "CHAOS_SEED", uint64(time.Now().UnixNano())), number(t, "CHAOS_MINUTES", 0)
-	began, thrown, length := time.Now(), map[string]int{}, roundLength
+	began, length, total := time.Now(), roundLength, tally{thrown: map[string]int{}}
 	if minutes == 0 {
 		length = shortRound
 	}
-	var ops, events, lines, rounds int
-	for ; rounds == 0 || time.Since(began) < time.Duration(minutes)*time.Minute; seed++ {
+	for ; total.rounds == 0 || time.Since(began) < time.Duration(minutes)*time.Minute; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			s := newStorm(t, seed)
-			s.blow(length)
-			v := s.judge()
-			for _, f := range s.faults {
-				thrown[f.Kind]++
-			}
-			ops, events, lines = ops+len(s.history.ops), events+v.Events, lines+len(journal(t, s.file))
+			s.length = length
+			s.blow()
+			total.add(s, s.judge())
 		})
-		if rounds++; t.Failed() {
+		if total.rounds++; t.Failed() {
 			break
 		}
 	}
-	fmt.Printf("chaos: %d rounds in %s, %d operations, %d events, %d lines in journals, faults:\n",
-		rounds, time.Since(began).Round(time.Second), ops, events, lines)
-	for _, kind := range slices.Sorted(maps.Keys(thrown)) {
-		fmt.Printf("  %5d  %s\n", thrown[kind], kind)
-	}
+	fmt.Printf("chaos: %s\n%s", time.Since(began).Round(time.Second), &total)
 }
 
 func newStorm(t *testing.T, seed uint64) *storm {
 	t.Helper()
 	s := &storm{
 		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), p: cluster.New(t, "--slots", "8"),
-		file: filepath.Join(t.TempDir(), "journal"),
+		file: filepath.Join(t.TempDir(), "journal"), began: time.Now(),
 	}
 	disk, err := newDisk(t, diskMegabytes)
 	if err != nil {
-		leftOut("power cut, disk full", err)
+		leftOut("power loss, disk full", err)
 	} else {
 		s.disk, s.p.Dir = disk, filepath.Join(disk.dir, "data")
 	}
@@ -125,8 +117,8 @@ func (s *storm) must(err error) {
 
 // blow lets callers work and faults strike for a while, mends everything, and
 // waits until nothing is open.
-func (s *storm) blow(length time.Duration) {
-	ctx, stop := context.WithTimeout(s.t.Context(), length)
+func (s *storm) blow() {
+	ctx, stop := context.WithTimeout(s.t.Context(), s.length)
 	defer stop()
 	var working sync.WaitGroup
 	for _, c := range s.all {
@@ -168,28 +160,4 @@ func (s *storm) rest() {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-}
-
-// judge lets the judge see the log, what callers were told, what functions wrote,
-// and the faults.
-func (s *storm) judge() *check.Verdict {
-	s.t.Helper()
-	commits := cluster.Commits(s.t, s.p.Conn())
-	v := check.Log(commits)
-	v.Reproduce = fmt.Sprintf("CHAOS_SEED=%d CHAOS_MINUTES=1 go test -run TestStorm ./testing/chaos", s.seed)
-	v.Lateness = lateMax
-	v.Faults(s.faults)
-	v.History(asChanges(s.history.ops, commits))
-	v.Lines(journal(s.t, s.file))
-	v.Owned("local")
-	v.AllEnded()
-	if report := v.Report(v.Reproduce); report != "" {
-		s.t.Error(report)
-	}
-	if err := v.Enough(check.Minimum{Ops: 50, Events: 100, Faults: 2, Ended: 20}); err != nil {
-		s.t.Error(err)
-	}
-	fmt.Printf("chaos: seed %d: %d operations, %d faults, %d commits, %d events, %d lines, ended %v: %s\n",
-		s.seed, len(s.history.ops), len(s.faults), v.Commits, v.Events, len(journal(s.t, s.file)), v.Counts(), v.Outcome())
-	return v
 }
