@@ -3,8 +3,11 @@
 package chaos
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +34,7 @@ func (s *storm) judge() *check.Verdict {
 	v.AllEnded()
 	v.AllDecided(time.Time{})
 	if report := v.Report(v.Reproduce); report != "" {
-		s.t.Error(report)
+		s.t.Errorf("%s\nevidence: %s", report, s.keep(commits))
 	}
 	for _, found := range wrongful(&s.history) {
 		s.t.Errorf("%s\nagain: %s", found, v.Reproduce)
@@ -42,6 +45,23 @@ func (s *storm) judge() *check.Verdict {
 	fmt.Printf("chaos: seed %d: %s, %d commits, %d events, %d runs of triggers and calls, items ended %v, in %s: %s\n  faults: %s\n",
 		s.seed, outcomes(s.history.ops), v.Commits, v.Events, len(v.Runs), v.Counts(), time.Since(s.began).Round(time.Second), v.Outcome(), kinds(s.faults))
 	return v
+}
+
+// keep writes down what the judge saw, for whoever looks for the cause.
+func (s *storm) keep(commits []check.Commit) string {
+	dir, err := os.MkdirTemp("", fmt.Sprintf("chaos-%d-", s.seed))
+	s.must(err)
+	var log []byte
+	for _, c := range commits {
+		log = fmt.Appendf(log, "%d %s %s\n", c.Seq, c.Subject, c.Body)
+	}
+	for name, of := range map[string]any{"ops.json": s.history.ops, "faults.json": s.faults, "lines.json": journal(s.t, s.file)} {
+		raw, err := json.Marshal(of)
+		s.must(err)
+		s.must(os.WriteFile(filepath.Join(dir, name), raw, 0o600))
+	}
+	s.must(os.WriteFile(filepath.Join(dir, "log"), log, 0o600))
+	return dir
 }
 
 // outcomes counts operations by what clients were told.

@@ -157,7 +157,7 @@ func (c *caller) work(ctx context.Context) {
 	for ctx.Err() == nil {
 		c.something(ctx)
 		select {
-		case <-time.After(time.Duration(c.random.IntN(60)) * time.Millisecond):
+		case <-time.After(time.Duration(c.random.IntN(150)) * time.Millisecond):
 		case <-ctx.Done():
 		}
 	}
@@ -244,7 +244,7 @@ func (c *caller) soon() time.Time {
 // data of a run: mostly it is quick.
 func (c *caller) data() map[string]any {
 	d := map[string]any{"journal": c.journal}
-	switch c.random.IntN(12) {
+	switch c.random.IntN(20) {
 	case 0:
 		d["seconds"] = 1 + 2*c.random.Float64()
 	case 1:

@@ -25,9 +25,10 @@ const (
 	shortRound = 12 * time.Second
 	// callers ask at the same time.
 	callers = 3
-	// lateMax is how late a run may start without a fault: this machine may have
-	// other things to do, and Python starts cold.
-	lateMax = 6 * time.Second
+	// lateMax is how late a run may start beside the faults themselves: what has
+	// gathered meanwhile has to be worked off, in a few slots, and Python starts
+	// cold on a machine that may have other things to do.
+	lateMax = 15 * time.Second
 	// diskMegabytes hold a round, and are soon full.
 	diskMegabytes = 192
 )
