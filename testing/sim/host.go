@@ -116,13 +116,14 @@ func (*runtime) Check(context.Context, string, string) (*wire.CodeError, error) 
 // Run implements exec.Runtime.
 func (r *runtime) Run(ctx context.Context, job *exec.Job, _ func(wire.LogLine)) exec.Ended {
 	w := r.h.w
+	id := job.Source.ID
+	if job.Source.Kind != "item" {
+		id = job.Run
+	}
 	line := w.journal.begin(check.Line{
-		ID: job.Source.ID, Run: job.Run, Attempt: job.Attempt, Start: time.Now(),
+		ID: id, Run: job.Run, Attempt: job.Attempt, Start: time.Now(),
 		Executor: r.h.name, Incarnation: r.heard.incarnation.Load().(string),
 	})
-	if job.Source.Kind != "item" {
-		line.ID = job.Run
-	}
 	began, o := time.Now(), w.oddsOf(fmt.Sprint(job.Run, job.Attempt))
 	select {
 	case <-ctx.Done():
