@@ -25,7 +25,9 @@ type harm struct {
 	do   func(path string) error
 }
 
-func harms() []harm {
+// harms are those of a file: all of them in the long form, and always of what holds
+// the log.
+func harms(file string) []harm {
 	flip := func(part float64) func(string) error {
 		return func(path string) error {
 			raw, err := os.ReadFile(path)
@@ -46,7 +48,7 @@ func harms() []harm {
 			return os.Truncate(path, info.Size()/2)
 		}},
 	}
-	if os.Getenv("CHAOS_MINUTES") != "" {
+	if os.Getenv("CHAOS_MINUTES") != "" || strings.HasSuffix(file, ".blk") {
 		all = append(all, harm{"a flipped first bit", flip(0)}, harm{"a flipped last bit", flip(1)}, harm{"a flipped bit near its end", flip(0.9)},
 			harm{"taken away", os.Remove})
 	}
@@ -59,7 +61,7 @@ func harms() []harm {
 func TestDamage(t *testing.T) {
 	whole, commits := lived(t)
 	for _, file := range files(t, whole) {
-		for _, h := range harms() {
+		for _, h := range harms(file) {
 			t.Run(file+"/"+h.name, func(t *testing.T) {
 				p := cluster.New(t)
 				if err := os.CopyFS(p.Dir, os.DirFS(whole)); err != nil {
