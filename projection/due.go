@@ -98,6 +98,10 @@ func (s *State) TakeDue(now eventlog.Time) *Item {
 	return i
 }
 
+// PutBack puts what TakeDue returned into the index again: it is not due yet,
+// since the clock went back.
+func (s *State) PutBack(i *Item) { s.due.put(i) }
+
 // TakeOccurrence takes out of the index the trigger whose next occurrence is
 // the earliest, if it is due at now, or returns nil. Whoever takes it sees to
 // its decision.

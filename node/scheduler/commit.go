@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/projection"
@@ -48,6 +49,11 @@ func newCommit(n uint64, id string) *commit {
 type entity struct {
 	kind eventlog.Entity
 	id   string
+}
+
+// moves says whether partitions change hands in it.
+func (c *commit) moves() bool {
+	return slices.ContainsFunc(c.events, func(e eventlog.Event) bool { return e.Entity == eventlog.EntityPartitions })
 }
 
 // add takes an event whose entity was at seq before it.

@@ -342,3 +342,28 @@ func TestACancelThatWasAnsweredIsNeverFollowedByAClaim(t *testing.T) {
 		t.Logf("%d races: %d cancels won, %d lost", races, won, lost)
 	})
 }
+
+// A clock that goes back between the moment at which an item is due and that at
+// which there is room for it: it waits for its time anew.
+func TestAClockThatGoesBackLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		st.boot()
+		defer st.Stop()
+		st.function("hello", "code")
+		st.do(st.item("0000000000000001", "hello", time.Second))
+		time.Sleep(2 * time.Second) // it is due, and nobody is there to run it
+		st.skew.Store(int64(-10 * time.Second))
+		e := st.executor("local", "i1", 2, succeed(time.Millisecond))
+		defer e.kill()
+		time.Sleep(5 * time.Second)
+		if got := st.status("0000000000000001"); got != projection.Queued {
+			t.Fatalf("before its time the item is %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		st.judge().AllEnded()
+		if got := st.status("0000000000000001"); got != projection.Completed {
+			t.Fatalf("after its time the item is %v", got)
+		}
+	})
+}

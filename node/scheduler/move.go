@@ -19,6 +19,9 @@ var (
 	// ErrLaneMoved: the lane of the node that was to be taken from has gone
 	// on. It is not gone, or another coordinator was faster: look again.
 	ErrLaneMoved = errors.New("the node's lane has gone on")
+	// ErrMovePending: a move of this process's own is not stored yet. Whoever
+	// takes by what is not in the log may take from who does not own: try again.
+	ErrMovePending = errors.New("a move of this node is not stored yet")
 	// ErrUnknownNode: no node of this name has ever opened a lane.
 	ErrUnknownNode = errors.New("no such node has opened a lane")
 )
@@ -118,6 +121,11 @@ type laneEnd struct{ lane, move uint64 }
 func (s *Scheduler) taking(gone string, to map[string][]int) ([]eventlog.Event, laneEnd, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	for _, c := range s.open {
+		if c.moves() {
+			return nil, laneEnd{}, ErrMovePending
+		}
+	}
 	cluster := s.state.Cluster()
 	before := cluster.Moves[gone]
 	end := laneEnd{cluster.Lanes[gone], before.Seq}

@@ -181,6 +181,41 @@ func TestAnAnswerThatStoresNothingIsCurrent(t *testing.T) {
 	})
 }
 
+// A coordinator whose own move is not stored yet takes nothing: whom it takes for
+// the owner may not be one when the log has it.
+func TestNothingIsTakenByAMoveThatIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		slow := false
+		n1 := st.join("n1", memlog.Faults{BeforeAppend: func(lane, _ string) memlog.Fault {
+			if slow && lane == "n1" {
+				return memlog.Fault{Kind: memlog.Delayed, Delay: 3 * time.Second}
+			}
+			return memlog.Fault{}
+		}})
+		n2 := st.join("n2", memlog.Faults{})
+		defer n1.Stop()
+		defer n2.Stop()
+		if err := n1.GiveAway(soon(t), "n2", everyPartition()[:32]); err != nil {
+			t.Fatal(err)
+		}
+		slow = true
+		given := make(chan error)
+		go func() { given <- n1.GiveAway(soon(t), "n2", everyPartition()[32:]) }()
+		time.Sleep(time.Second) // it is on its way
+		if err := n1.TakeFrom(soon(t), "n2", map[string][]int{"n1": everyPartition()}); !errors.Is(err, scheduler.ErrMovePending) {
+			t.Errorf("taken meanwhile: %v", err)
+		}
+		if err := <-given; err != nil {
+			t.Fatal(err)
+		}
+		if err := n1.TakeFrom(soon(t), "n2", map[string][]int{"n1": everyPartition()}); err != nil {
+			t.Errorf("taken after it: %v", err)
+		}
+		st.judge().Owned("n1")
+	})
+}
+
 // Of two coordinators that take from one node at the same place of its lane,
 // one finds it occupied.
 func TestTwoCoordinators(t *testing.T) {

@@ -139,6 +139,11 @@ func (s *Scheduler) claim() {
 				heap.Pop(&p.ready)
 				continue
 			}
+			if r.due > at { // the clock went back
+				heap.Pop(&p.ready)
+				s.state.PutBack(r.item)
+				continue
+			}
 			e := s.roomiest(p.name)
 			if e == nil {
 				break
