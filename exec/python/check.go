@@ -83,7 +83,14 @@ func (w *worker) check(ctx context.Context, name, code string) (_ *wire.CodeErro
 	case timed.Err() != nil:
 		return &wire.CodeError{Message: fmt.Sprintf("Python did not parse the code within %s: make it simpler", checkMax)}, false, nil
 	}
+	how := w.proc.exit()
+	if w.proc.killed() {
+		return nil, false, errKilled
+	}
 	return &wire.CodeError{
-		Message: "Python's parser crashed on the code (" + w.proc.exit() + "): make it simpler; it may be nested too deeply",
+		Message: "Python's parser crashed on the code (" + how + "): make it simpler; it may be nested too deeply",
 	}, false, nil
 }
+
+// errKilled: no parser ends itself so. It says nothing of the code.
+var errKilled = errors.New("Python was killed while it parsed the code: try again")

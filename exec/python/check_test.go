@@ -2,8 +2,13 @@ package python_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/belfryhq/belfry/exec/python"
 )
@@ -69,4 +74,50 @@ func TestCheck(t *testing.T) {
 	if flaw, err := r.Check(t.Context(), "f", good); flaw != nil || err != nil {
 		t.Errorf("refused after all that: %v, %v", flaw, err)
 	}
+}
+
+// A check that is killed from outside says nothing of the code.
+func TestACheckThatIsKilled(t *testing.T) {
+	r := open(t, python.Config{NoSpares: true})
+	long := "def execute(current_user, **kwargs):\n" + strings.Repeat("    x = [1, 2, 3]\n", 12_000)
+	if _, err := r.Check(t.Context(), "f", "def execute(current_user, **kwargs): pass"); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 40 { // until the kill comes in the middle of it
+		go func() {
+			time.Sleep(time.Duration(n) * time.Millisecond)
+			for _, pid := range children() {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}()
+		flaw, err := r.Check(t.Context(), "f", long)
+		if flaw != nil {
+			t.Fatalf("the code is to blame: %s", flaw.Message)
+		}
+		if err != nil {
+			t.Log(err)
+			return
+		}
+	}
+	if _, err := os.Stat("/proc/self/task"); err != nil {
+		t.Skip("the processes of this one cannot be listed here")
+	}
+	t.Error("no kill came in time")
+}
+
+// children are the processes of this test.
+func children() (pids []int) {
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil || len(lists) == 0 {
+		return nil
+	}
+	for _, list := range lists {
+		raw, _ := os.ReadFile(list) // of a thread that may have ended
+		for _, field := range strings.Fields(string(raw)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
 }

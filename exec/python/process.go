@@ -187,6 +187,18 @@ func (p *process) exit() string {
 	}
 }
 
+// killed says, after exit, that it was ended by SIGKILL: by the kernel for want of
+// memory, or by somebody's hand.
+func (p *process) killed() bool {
+	select {
+	case <-p.gone:
+		status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+	default:
+		return false
+	}
+}
+
 // started is when the function's first line began, if it did: what the shim
 // noted in the clock. For runs that did not live to report it.
 func (p *process) started() time.Time {

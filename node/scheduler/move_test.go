@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/eventlog/memlog"
+	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/command"
 	"github.com/belfryhq/belfry/node/scheduler"
@@ -177,6 +181,63 @@ func TestAnAnswerThatStoresNothingIsCurrent(t *testing.T) {
 		answer, refused := n1.Do(soon(t), false, nil, rename("0000000000000001")) // its name, as n1 knows it
 		if refused != nil || answer.Outcomes[0].Err == nil || answer.Outcomes[0].Err.Code != api.Unavailable {
 			t.Errorf("from what it knew it answers %+v, %v", answer.Outcomes, refused)
+		}
+	})
+}
+
+// Who gave a partition away says nothing more under its epoch, neither before the
+// move is stored nor after it: executors would refuse who decides for it now.
+func TestReportsOfWhatWasGivenAwayAreLeftToTheNewOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		slow := false
+		n1 := st.join("n1", memlog.Faults{BeforeAppend: func(lane, _ string) memlog.Fault {
+			if slow && lane == "n1" {
+				return memlog.Fault{Kind: memlog.Delayed, Delay: 300 * time.Millisecond}
+			}
+			return memlog.Fault{}
+		}})
+		n2 := st.join("n2", memlog.Faults{})
+		defer n1.Stop()
+		defer n2.Stop()
+		st.Scheduler = n1
+		e := st.executor("local", "i1", 2, succeed(50*time.Millisecond))
+		defer e.kill()
+		var mu sync.Mutex
+		epochs := map[uint64]int{}
+		stop, err := st.bus.Subscribe(wire.ExecSubject("local", wire.VerbStored), func(_ string, body []byte) {
+			var stored wire.Stored
+			if err := json.Unmarshal(body, &stored); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			epochs[stored.Epoch]++
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		st.function("hello", "code")
+		st.do(st.item("0000000000000001", "hello", time.Second))
+		time.Sleep(time.Second + 20*time.Millisecond) // it runs
+		slow = true
+		time.Sleep(50 * time.Millisecond) // its report is being stored
+		if err := n1.GiveAway(soon(t), "n2", everyPartition()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		owner := st.judge().Commits // the move is the last commit
+		for epoch := range epochs {
+			if epoch != uint64(owner) {
+				t.Errorf("acknowledged under the epoch %d, the partition is decided by that of %d", epoch, owner)
+			}
+		}
+		if len(epochs) == 0 {
+			t.Error("nobody acknowledged the report")
 		}
 	})
 }

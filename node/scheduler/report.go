@@ -96,7 +96,9 @@ func reportedOf(o wire.Outcome) command.Reported {
 	return r
 }
 
-// acknowledge tells executors which reports they may forget.
+// acknowledge tells executors which reports they may forget. Those of a partition
+// that was given away meanwhile come again, to who decides for it now: what we
+// said under its epoch, which may not even be in the log, would refuse that one.
 func (s *Scheduler) acknowledge(reports []storedReport) {
 	type to struct {
 		executor, incarnation string
@@ -104,6 +106,9 @@ func (s *Scheduler) acknowledge(reports []storedReport) {
 	}
 	lists := map[to][]wire.Attempt{}
 	for _, r := range reports {
+		if !s.owns(r.partition) {
+			continue
+		}
 		k := to{r.executor, r.incarnation, r.partition}
 		lists[k] = append(lists[k], r.attempt)
 	}

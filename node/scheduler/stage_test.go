@@ -320,7 +320,7 @@ func (e *executor) announce() {
 func (e *executor) sign() []byte {
 	a := wire.Announce{
 		Version: wire.Version, Name: e.name, Incarnation: e.incarnation, Pool: "default", Slots: e.slots,
-		Windows: map[string]int{"local": e.slots},
+		Windows: map[string]int{"local": e.slots, "n1": e.slots, "n2": e.slots},
 	}
 	for _, h := range e.held {
 		a.Held = append(a.Held, h)
