@@ -93,4 +93,4 @@ func (w *worker) check(ctx context.Context, name, code string) (_ *wire.CodeErro
 }
 
 // errKilled: no parser ends itself so. It says nothing of the code.
-var errKilled = errors.New("Python was killed while it parsed the code: try again")
+var errKilled = errors.New("the parser was killed while it read the code: try again")
