@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,10 +117,10 @@ func TestAnOrderlyHandOver(t *testing.T) {
 func TestTakenFromWhileItDecides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStage(t, memlog.Faults{})
-		slow := false
+		var slow atomic.Bool
 		n1 := st.join("n1", memlog.Faults{
 			BeforeAppend: func(string, string) memlog.Fault {
-				if slow {
+				if slow.Load() {
 					return memlog.Fault{Kind: memlog.Delayed, Delay: 3 * time.Second}
 				}
 				return memlog.Fault{}
@@ -131,7 +132,7 @@ func TestTakenFromWhileItDecides(t *testing.T) {
 		defer n2.Stop()
 		st.Scheduler = n1
 		st.function("hello", "code")
-		slow = true
+		slow.Store(true)
 		told := make(chan *api.Error)
 		go func() {
 			_, refused := n1.Do(soon(t), false, nil, st.item("0000000000000001", "hello", time.Hour))
@@ -190,9 +191,9 @@ func TestAnAnswerThatStoresNothingIsCurrent(t *testing.T) {
 func TestReportsOfWhatWasGivenAwayAreLeftToTheNewOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStage(t, memlog.Faults{})
-		slow := false
+		var slow atomic.Bool
 		n1 := st.join("n1", memlog.Faults{BeforeAppend: func(lane, _ string) memlog.Fault {
-			if slow && lane == "n1" {
+			if slow.Load() && lane == "n1" {
 				return memlog.Fault{Kind: memlog.Delayed, Delay: 300 * time.Millisecond}
 			}
 			return memlog.Fault{}
@@ -221,7 +222,7 @@ func TestReportsOfWhatWasGivenAwayAreLeftToTheNewOwner(t *testing.T) {
 		st.function("hello", "code")
 		st.do(st.item("0000000000000001", "hello", time.Second))
 		time.Sleep(time.Second + 20*time.Millisecond) // it runs
-		slow = true
+		slow.Store(true)
 		time.Sleep(50 * time.Millisecond) // its report is being stored
 		if err := n1.GiveAway(soon(t), "n2", everyPartition()); err != nil {
 			t.Fatal(err)
@@ -247,9 +248,9 @@ func TestReportsOfWhatWasGivenAwayAreLeftToTheNewOwner(t *testing.T) {
 func TestNothingIsTakenByAMoveThatIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStage(t, memlog.Faults{})
-		slow := false
+		var slow atomic.Bool
 		n1 := st.join("n1", memlog.Faults{BeforeAppend: func(lane, _ string) memlog.Fault {
-			if slow && lane == "n1" {
+			if slow.Load() && lane == "n1" {
 				return memlog.Fault{Kind: memlog.Delayed, Delay: 3 * time.Second}
 			}
 			return memlog.Fault{}
@@ -257,10 +258,11 @@ func TestNothingIsTakenByAMoveThatIsNotStored(t *testing.T) {
 		n2 := st.join("n2", memlog.Faults{})
 		defer n1.Stop()
 		defer n2.Stop()
+		known(t, n1, "none") // it has heard of the other
 		if err := n1.GiveAway(soon(t), "n2", everyPartition()[:32]); err != nil {
 			t.Fatal(err)
 		}
-		slow = true
+		slow.Store(true)
 		given := make(chan error)
 		go func() { given <- n1.GiveAway(soon(t), "n2", everyPartition()[32:]) }()
 		time.Sleep(time.Second) // it is on its way

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -128,12 +129,19 @@ func TestHoursAtFullPace(t *testing.T) {
 		}
 		w.until(from.Add(2*time.Hour + time.Minute))
 		v := w.judge()
-		again := 0
-		for _, r := range v.Runs {
-			again += len(r.Claims) - 1
-		}
-		if x := v.Triggers[id]; x.Fired != 24 || again != losses || v.Openings != 1 {
-			t.Errorf("%d fired, skipped %v, %d attempts were repeated in %d processes", x.Fired, x.Skipped, again, v.Openings)
+		lost := w.interrupted("executor_lost")
+		if x := v.Triggers[id]; x.Fired != 24 || lost != losses || v.Openings != 1 {
+			t.Errorf("%d fired, skipped %v, %d attempts were lost and %d handed back in %d processes",
+				x.Fired, x.Skipped, lost, w.interrupted("handed_back"), v.Openings)
 		}
 	})
+}
+
+// interrupted counts the attempts that ended for a reason and were repeated.
+func (w *whole) interrupted(reason string) (n int) {
+	w.t.Helper()
+	for _, c := range w.commits() {
+		n += bytes.Count(c.Body, []byte(`"reason":"`+reason+`"`))
+	}
+	return n
 }
