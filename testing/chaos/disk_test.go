@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,9 +55,35 @@ func newDisk(t *testing.T, megabytes int64) (*disk, error) {
 	if err := d.mount(); err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { _ = exec.Command("umount", "--lazy", d.dir).Run() })
+	d.cleanUp(t)
 	return d, nil
 }
+
+// cleanUp takes the disk away when the test ends, or is ended: a signal leaves no
+// time for cleanups, and a mount with a node that writes to it would stay.
+func (d *disk) cleanUp(t *testing.T) {
+	t.Helper()
+	signals, over := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			end(children(os.Getpid())...)
+			d.unmount()
+			fmt.Fprintf(os.Stderr, "chaos: ended by a signal (%s), %s is unmounted\n", s, d.dir)
+			os.Exit(1)
+		case <-over:
+		}
+	}()
+	t.Cleanup(func() {
+		signal.Stop(signals)
+		close(over)
+		d.unmount()
+	})
+}
+
+// unmount needs nobody to have left the disk; the loop device goes with the last.
+func (d *disk) unmount() { _ = exec.Command("umount", "--lazy", d.dir).Run() }
 
 func (d *disk) mount() error {
 	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
