@@ -3,6 +3,7 @@ package scheduler
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -36,8 +37,24 @@ type snapshotter struct {
 type section struct {
 	Partition int      `cbor:"1,keyasint"`
 	Seq       uint64   `cbor:"2,keyasint"`
-	Hash      [32]byte `cbor:"3,keyasint"` // SHA-256 of Body
+	Hash      [32]byte `cbor:"3,keyasint"` // of all the others
 	Body      []byte   `cbor:"4,keyasint"`
+}
+
+func newSection(partition int, seq uint64, body []byte) section {
+	s := section{Partition: partition, Seq: seq, Body: body}
+	s.Hash = s.sum()
+	return s
+}
+
+// sum covers where a section belongs, too: with another sequence or in another
+// partition's place, a body that is whole would hide events.
+func (s *section) sum() (sum [32]byte) {
+	h := sha256.New()
+	_ = binary.Write(h, binary.BigEndian, []uint64{uint64(s.Partition), s.Seq}) // a hash never refuses
+	_, _ = h.Write(s.Body)
+	h.Sum(sum[:0])
+	return sum
 }
 
 type snapshotHeader struct {
@@ -157,7 +174,7 @@ func (s *Scheduler) section(partition int) (section, error) {
 	} else {
 		body, err = s.state.Partition(partition).Encode()
 	}
-	return section{partition, s.state.Seq(), sha256.Sum256(body), body}, err
+	return newSection(partition, s.state.Seq(), body), err
 }
 
 // lastSnapshot is made when all loops have ended and all is stored. One that is
@@ -279,7 +296,7 @@ func readSnapshot(file, stream string, state *projection.State) (*projection.Sta
 			return state, nil
 		case err != nil:
 			return nil, fmt.Errorf("section %d: %w", count, err)
-		case sha256.Sum256(taken.Body) != taken.Hash:
+		case taken.sum() != taken.Hash:
 			return nil, fmt.Errorf("section %d is damaged", count)
 		case taken.Partition < 0:
 			err = state.LoadCluster(taken.Body)
