@@ -95,8 +95,20 @@ func (c *Cluster) open() (err error) {
 			return fmt.Errorf("form a new cluster in %s: %w", dir, err)
 		}
 	}
+	return c.startRaft(cfg, snapshots)
+}
+
+// startRaft starts Raft on what the stores hold. Raft reads each entry of its log
+// first, before it has any goroutine, and panics at one that it cannot decode.
+func (c *Cluster) startRaft(cfg *raft.Config, snapshots raft.SnapshotStore) (err error) {
+	path := filepath.Join(c.cfg.Dir, raftDir, logFile)
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("raft store %s is damaged (%v): restore it from a backup", path, fault)
+		}
+	}()
 	if c.raft, err = raft.NewRaft(cfg, c.fsm, &oldestKept{BoltStore: c.store}, c.store, snapshots, c.transport); err != nil {
-		return fmt.Errorf("raft store %s: %w", dir, err)
+		return fmt.Errorf("raft store %s cannot be used (%w): restore it from a backup", path, err)
 	}
 	return nil
 }

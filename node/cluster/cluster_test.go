@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // leaderWithin bounds the time from Start to a leader with current State in a
@@ -199,6 +201,42 @@ func TestBootstrapMendsAnAttemptThatDiedHalfway(t *testing.T) {
 	no(t, store.SetUint64([]byte("CurrentTerm"), 1)) // and then the process was killed
 	no(t, store.Close())
 	leading(t, config(dir))
+}
+
+func TestADamagedEntryIsRefusedInOneLine(t *testing.T) {
+	for _, place := range []string{"first", "last"} {
+		t.Run(place, func(t *testing.T) {
+			dir := t.TempDir()
+			c := leading(t, config(dir))
+			no(t, c.PutMember(t.Context(), Member{Name: "n1"}))
+			c.Stop()
+			damageEntry(t, filepath.Join(dir, raftDir, logFile), place)
+			c, err := Start(t.Context(), config(dir))
+			if err == nil {
+				c.Stop()
+				t.Fatal("it started")
+			}
+			if text := err.Error(); !strings.Contains(text, logFile) || !strings.Contains(text, "restore it") || strings.Contains(text, "\n") {
+				t.Fatalf("error: %q", text)
+			}
+		})
+	}
+}
+
+// damageEntry makes an entry of Raft's log one that cannot be decoded.
+func damageEntry(t *testing.T, file, place string) {
+	t.Helper()
+	db, err := bbolt.Open(file, 0o600, nil)
+	no(t, err)
+	no(t, db.Update(func(tx *bbolt.Tx) error {
+		logs := tx.Bucket([]byte("logs"))
+		index, _ := logs.Cursor().First()
+		if place == "last" {
+			index, _ = logs.Cursor().Last()
+		}
+		return logs.Put(index, []byte("no entry"))
+	}))
+	no(t, db.Close())
 }
 
 func TestBootstrapNeverReplacesACluster(t *testing.T) {
