@@ -4,9 +4,10 @@
 // that are damaged.
 //
 //	TestStorm    rounds of load and faults on one node, each judged at its end
-//	TestDamage   each kind of file under the data directory: a bit, a half, the file
+//	TestDamage   each kind of file under the data directory: bits, a half, the file
 //	TestDisk…    a disk that Belfry fills itself
-//	TestPower…   the control: with fsync off, a power cut loses what was acknowledged
+//	TestPower…   and its control: with fsync off, lost power loses what was acknowledged
+//	TestControls the judge misses what is taken from a real run, or added to it
 //
 // What a fault needs and this machine does not allow is left out, and said so on
 // standard error: loop-mounted disks need root and Linux.

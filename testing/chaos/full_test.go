@@ -17,6 +17,9 @@ import (
 // acknowledged nor refused for good, the node says why it is not ready, and once
 // there is room and it was started again, all that was acknowledged is there.
 func TestDiskFilledByBelfry(t *testing.T) {
+	if !long() {
+		t.Skip("it takes half a minute: make chaos runs it")
+	}
 	d, err := newDisk(t, 48)
 	if err != nil {
 		leftOut("disk full", err)
