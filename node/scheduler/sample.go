@@ -1,6 +1,9 @@
 package scheduler
 
-import "slices"
+import (
+	"crypto/sha256"
+	"slices"
+)
 
 // Sample is what this node made of a partition, -1 being what is known of nodes:
 // the hash of its encoding when every commit up to Seq was folded and no other.
@@ -25,5 +28,5 @@ func (s *Scheduler) Sample(left *[]int) (sample Sample, found bool, err error) {
 	}
 	taken, err := s.section((*left)[n])
 	*left = slices.Delete(*left, n, n+1)
-	return Sample{taken.Partition, taken.Seq, taken.Hash}, err == nil, err
+	return Sample{taken.Partition, taken.Seq, sha256.Sum256(taken.Body)}, err == nil, err
 }
