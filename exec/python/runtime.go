@@ -138,7 +138,9 @@ func (r *Runtime) Run(ctx context.Context, job *exec.Job, line func(wire.LogLine
 		if w == nil {
 			var err error
 			if w, err = r.fresh(ctx); ctx.Err() != nil {
-				return interrupted(ctx, job)
+				ended := interrupted(ctx, job)
+				ended.Finished = time.Now()
+				return ended
 			} else if err != nil {
 				return lost(err)
 			}
