@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/belfryhq/belfry/exec"
 	"github.com/belfryhq/belfry/exec/wire"
