@@ -54,7 +54,7 @@ func enough() check.Minimum { return check.Minimum{Ops: 20, Events: 30, Faults: 
 // objects to anything, or saw too little.
 func sound(t *testing.T, seed uint64, all *tally) {
 	t.Helper()
-	again := fmt.Sprintf("SIM_SEED=%d SIM_SEEDS=1 go test -run TestSeeds ./testing/sim", seed)
+	again := fmt.Sprintf("GOMAXPROCS=1 SIM_SEED=%d SIM_SEEDS=1 go test -run TestSeeds ./testing/sim", seed)
 	var talk bytes.Buffer
 	w, v := run(t, seed, func(w *World) {
 		if os.Getenv("SIM_LOG") != "" {
