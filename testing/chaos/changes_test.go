@@ -11,8 +11,8 @@ import (
 
 // asChanges takes an acknowledged change for a read if no event stands under its
 // request: it asked for what was so already, and was answered with what there is.
-// If the event is lost instead, the record that was answered is not in the log. A
-// create always stores something.
+// If the event is lost instead, the record that was answered is not in the log.
+// Creates, runs and the updates of a storm always store something.
 func asChanges(ops []check.Op, commits []check.Commit) []check.Op {
 	caused := map[string]bool{}
 	for _, c := range commits {
@@ -28,8 +28,9 @@ func asChanges(ops []check.Op, commits []check.Commit) []check.Op {
 	}
 	for n := range ops {
 		o := &ops[n]
-		creates := strings.HasSuffix(o.Verb, ".create") || strings.HasSuffix(o.Verb, ".run")
-		o.Read = o.Read || !creates && o.Outcome == check.Acknowledged && !caused[o.Request] && o.Seq > 0
+		stores := strings.HasSuffix(o.Verb, ".create") || strings.HasSuffix(o.Verb, ".run") ||
+			o.Verb == "item.update" || o.Verb == "function.update"
+		o.Read = o.Read || !stores && o.Outcome == check.Acknowledged && !caused[o.Request] && o.Seq > 0
 	}
 	return ops
 }

@@ -20,7 +20,11 @@ import (
 // and the faults.
 func (s *storm) judge() *check.Verdict {
 	s.t.Helper()
+	s.sound()
 	commits := cluster.Commits(s.t, s.p.Conn())
+	if err := s.p.Stop(); err != nil {
+		s.t.Errorf("SIGTERM at the end: %v: %s", err, s.p.Stderr())
+	}
 	v := check.Log(commits)
 	v.Reproduce = fmt.Sprintf("CHAOS_SEED=%d CHAOS_MINUTES=1 go test -v -run TestStorm ./testing/chaos", s.seed)
 	if s.length == shortRound {
@@ -32,7 +36,6 @@ func (s *storm) judge() *check.Verdict {
 	v.Lines(journal(s.t, s.file))
 	v.Owned("local")
 	v.AllEnded()
-	v.AllDecided(time.Time{})
 	if report := v.Report(v.Reproduce); report != "" {
 		s.t.Errorf("%s\nevidence: %s", report, s.keep(commits))
 	}

@@ -36,6 +36,18 @@ func (h *history) add(o check.Op, err error) {
 	}
 }
 
+// acknowledged is how much was.
+func (h *history) acknowledged() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for k := range h.ops {
+		if h.ops[k].Outcome == check.Acknowledged {
+			n++
+		}
+	}
+	return n
+}
+
 // caller asks one thing after the other.
 type caller struct {
 	name    string

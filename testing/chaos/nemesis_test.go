@@ -42,9 +42,10 @@ func (s *storm) kinds() []string {
 	return all
 }
 
-// strike throws one fault and mends it.
+// strike throws one fault and mends it. What was not thrown is not noted.
 func (s *storm) strike(ctx context.Context, kind string) {
-	f := check.Fault{Kind: kind, Node: "local", From: time.Now()}
+	s.sound()
+	f, thrown := check.Fault{Kind: kind, Node: "local", From: time.Now()}, true
 	switch kind {
 	case killAnywhere:
 		s.p.Kill()
@@ -56,7 +57,9 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		time.Sleep(time.Until(due) + s.upTo(4*time.Millisecond))
 		s.p.Kill()
 	case killRun:
-		s.untilARun(ctx)
+		if !s.untilARun(ctx) {
+			f.Kind = killAnywhere
+		}
 		s.p.Kill()
 	case killSnapshot:
 		f.Kind = s.amidstTheSnapshot()
@@ -69,14 +72,19 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		time.Sleep(s.stands())
 		s.signal(syscall.SIGCONT)
 	case workerKilled:
-		if all := children(s.p.Pid()); len(all) > 0 {
+		all := children(s.p.Pid())
+		if thrown = len(all) > 0; thrown {
 			end(all[s.random.IntN(len(all))])
 		}
-	case pythonKilled:
-		end(children(s.p.Pid())...)
-	case workLost:
-		s.untilARun(ctx)
-		end(children(s.p.Pid())...)
+		s.sound()
+	case pythonKilled, workLost:
+		if kind == workLost && !s.untilARun(ctx) {
+			f.Kind = pythonKilled
+		}
+		all := children(s.p.Pid())
+		thrown = len(all) > 0
+		end(all...)
+		s.sound()
 	case powerLoss:
 		s.must(s.disk.cut(s.p))
 	case diskFull:
@@ -90,8 +98,24 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		time.Sleep(s.upTo(1500 * time.Millisecond))
 		s.p.Start()
 	}
-	f.To = time.Now()
-	s.faults = append(s.faults, f)
+	if f.To = time.Now(); thrown {
+		s.faults = append(s.faults, f)
+	}
+}
+
+// sound says that the node lives, unless a fault has just ended it, and has met
+// neither a panic nor a race: a start would hide that.
+func (s *storm) sound() {
+	s.t.Helper()
+	if !s.p.Runs() {
+		s.t.Errorf("the node ended by itself: %s", s.p.Stderr())
+		return
+	}
+	for _, bad := range []string{"panic: ", "DATA RACE", "fatal error: "} {
+		if strings.Contains(s.p.Stderr(), bad) {
+			s.t.Errorf("the node said: %s", s.p.Stderr())
+		}
+	}
 }
 
 func (s *storm) upTo(d time.Duration) time.Duration { return time.Duration(s.random.Int64N(int64(d))) }
@@ -144,19 +168,20 @@ func (s *storm) again(ctx context.Context) {
 	}
 }
 
-// untilARun returns when a function has begun and not ended.
-func (s *storm) untilARun(ctx context.Context) {
+// untilARun returns when a function has begun and not ended; false if none would.
+func (s *storm) untilARun(ctx context.Context) bool {
 	id := s.own.ask(ctx, "item", "create", map[string]any{
 		"name": "long", "run_date_time": stamp(time.Now()), "function": "journal", "data": map[string]any{"journal": s.file, "seconds": 2},
 	})
 	run := "run_" + strings.TrimPrefix(id, "sci_")
 	for range 100 {
 		if raw, err := os.ReadFile(s.file); err == nil && id != "" && strings.Contains(string(raw), run) {
-			break
+			time.Sleep(s.upTo(100 * time.Millisecond))
+			return true
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	time.Sleep(s.upTo(100 * time.Millisecond))
+	return false
 }
 
 // amidstTheSnapshot ends a process, and kills it as soon as the new file of its
@@ -165,14 +190,16 @@ func (s *storm) amidstTheSnapshot() string {
 	file := filepath.Join(s.p.Dir, "snapshot.new")
 	_ = os.Remove(file) // of an earlier kill
 	s.signal(syscall.SIGTERM)
-	for s.p.Runs() {
+	for deadline := time.Now().Add(time.Minute); s.p.Runs() && time.Now().Before(deadline); {
 		if _, err := os.Stat(file); err == nil {
 			s.p.Kill()
 			return killSnapshot
 		}
 		time.Sleep(50 * time.Microsecond)
 	}
-	s.p.Kill() // it has ended: this forgets it
+	if err := s.p.Stop(); err != nil {
+		s.t.Errorf("SIGTERM: %v: %s", err, s.p.Stderr())
+	}
 	return restart
 }
 

@@ -51,7 +51,9 @@ func cutAmidstCreates(t *testing.T, program string) *check.Verdict {
 			}
 		})
 	}
-	time.Sleep(2 * time.Second) // real processes, real time
+	for deadline := time.Now().Add(time.Minute); h.acknowledged() < 100 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond) // real processes, real time
+	}
 	if err := d.cut(p); err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,15 @@ func clientControls() []control {
 			e := g.add("A", "user.created", "bob2", 9.3, fields{"name": "Bob again"})
 			e.over["actor"], e.over["cause"] = "admin", g.ops[2].Request
 		}},
-		{"L2", "an event that nobody asked for", func(g *good) { g.find("user.created", 1).over["cause"] = "nobody's" }},
+		{"L1", "an acknowledged update that the log has nothing of", func(g *good) {
+			g.ops = append(g.ops, &goodOp{Op{
+				Client: "c9", Verb: "user.update", Entity: "user", ID: "bob", Request: "request-lost", Invoked: clock(9.1), Returned: clock(9.2),
+			}, g.find("user.created", 1)})
+		}},
+		{"L2", "an event that nobody asked for", func(g *good) {
+			e := g.add("A", "user.created", "zed", 9.3, fields{"name": "Zed"})
+			e.over["actor"], e.over["cause"] = "admin", "nobody's"
+		}},
 		{"L2", "a refused request that was stored", func(g *good) { g.ops[2].Outcome = Refused }},
 		{"L2", "an unavailable node that stored", func(g *good) { g.ops[2].Outcome = Unavailable }},
 		{"L5", "what was asked later stands earlier", func(g *good) { g.ops[2].Invoked, g.ops[2].Returned = clock(8.5), clock(8.6) }},

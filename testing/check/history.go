@@ -45,6 +45,9 @@ func (v *Verdict) stored(o *Op) {
 	case known && o.Seq != 0 && s.seq != o.Seq:
 		v.object("L1", v.placeOf(o), "%s was acknowledged as revision %d at %d, in the log that stands at %d", o, o.Revision, o.Seq, s.seq)
 		return
+	case known && !v.leftTrace(o):
+		v.object("L1", v.placeOf(o), "%s was acknowledged as revision %d, and the log has nothing that it caused", o, o.Revision)
+		return
 	case known:
 		return
 	}
@@ -64,6 +67,13 @@ func (v *Verdict) stored(o *Op) {
 			v.object("L1", v.placeOf(o), "%s was acknowledged at %d, and the log does not know it", o, o.Seq)
 		}
 	}
+}
+
+// leftTrace says that the log has something under the cause of an op that
+// changes at once. A run that is canceled ends later, by its executor.
+func (v *Verdict) leftTrace(o *Op) bool {
+	_, found := v.requests[o.cause()]
+	return found || o.cause() == "" || o.Verb == "run.cancel"
 }
 
 // wanted judges L2: what stands in the log under a request id was asked for,

@@ -194,9 +194,14 @@ func (p *Process) end(sig syscall.Signal) error {
 		return nil
 	}
 	_ = p.cmd.Process.Signal(sig) // it may have ended by itself
-	err := <-p.ended
-	p.cmd = nil
-	return err
+	defer func() { p.cmd = nil }()
+	select {
+	case err := <-p.ended:
+		return err
+	case <-time.After(startTimeout):
+		_ = p.cmd.Process.Kill()
+		return fmt.Errorf("belfry had not ended %v after %v: %w", startTimeout, sig, <-p.ended)
+	}
 }
 
 // Wait returns when the process has ended by itself.

@@ -53,6 +53,10 @@ func TestControls(t *testing.T) {
 			func(*World) plant { return onLog(func(l eventlog.Log) eventlog.Log { return forgetful{l} }) },
 			[]string{faultBad}, []string{"P1", "L6"},
 		},
+		"runs that begin late": {
+			func(w *World) plant { return plant{dawdle: 100 * w.plan.scale} },
+			[]string{faultBad}, []string{"C3"},
+		},
 		"a trigger that starts from now after a restart": {
 			func(w *World) plant {
 				return onLog(func(l eventlog.Log) eventlog.Log { return fromNow{l, 5 * w.plan.scale} })

@@ -116,6 +116,11 @@ func (*runtime) Check(context.Context, string, string) (*wire.CodeError, error) 
 // Run implements exec.Runtime.
 func (r *runtime) Run(ctx context.Context, job *exec.Job, _ func(wire.LogLine)) exec.Ended {
 	w := r.h.w
+	select {
+	case <-ctx.Done():
+		return exec.Ended{Kind: wire.Canceled, Finished: time.Now()}
+	case <-time.After(w.plant.dawdle):
+	}
 	id := job.Source.ID
 	if job.Source.Kind != "item" {
 		id = job.Run

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
@@ -73,7 +75,13 @@ func (w strike) fall() {
 	o, scale := w.odds, w.plan.scale
 	kind, n, h := pick(o, w.plan.kinds), pick(o, w.nodes), pick(o, w.hosts)
 	end := w.faults.begin(kind, n.name)
-	defer end()
+	defer func() { end(kind) }()
+	// instead is the fault that was met if kind could not be thrown.
+	instead := func(thrown bool, met string) {
+		if !thrown {
+			kind = met
+		}
+	}
 	switch kind {
 	case faultCrash, faultCrashBlank:
 		n.crash()
@@ -83,9 +91,9 @@ func (w strike) fall() {
 		time.Sleep(o.span(0, 15*scale))
 		n.open()
 	case faultDeploy:
-		w.deploy(n)
+		instead(w.deploy(n), "")
 	case faultPause, faultCut:
-		w.trouble(n, kind, o.span(0, 20*scale))
+		instead(w.trouble(n, kind, o.span(0, 20*scale)), "")
 	case faultBad:
 		w.mood.set(false, true)
 		time.Sleep(o.span(scale, 20*scale))
@@ -95,34 +103,41 @@ func (w strike) fall() {
 		time.Sleep(o.span(0, 20*scale))
 		n.skew.Store(int64(o.span(-scale/5, scale/5)))
 	case faultHandOver:
-		w.handOver(n)
+		instead(w.handOver(n), "")
 	case faultTakeDead:
 		n.crash()
 		time.Sleep(o.span(0, 5*scale))
-		w.take(n, 1)
+		_, moved := w.take(n, 1)
+		instead(moved > 0, faultCrash)
 		time.Sleep(o.span(0, 10*scale))
 		n.open()
 	case faultTakeSlow:
-		w.takeSlow(n)
+		w.takeSlow(n, instead)
 	case faultTakeLive:
-		w.take(n, 1)
+		_, moved := w.take(n, 1)
+		instead(moved > 0, "")
 	case faultTwo:
+		met := faultTakeLive
 		if o.chance(2) {
 			n.crash()
+			met = faultCrash
 		}
-		w.take(n, 2)
+		asked, _ := w.take(n, 2)
+		instead(asked == 2, met)
 		n.open()
 	case faultTwin:
 		n.boot()
 		n.open()
 	case faultLostInside:
-		w.lostInside(n)
+		instead(w.lostInside(n), faultCrash)
 	case faultExecKill:
 		h.kill()
 		time.Sleep(o.span(0, 12*scale))
 		w.revive(h)
 	case faultExecCut:
-		if l := h.running(); l != nil {
+		l := h.running()
+		instead(l != nil, "")
+		if l != nil {
 			l.sever(true)
 			time.Sleep(o.span(0, 15*scale))
 			l.sever(false)
@@ -141,10 +156,10 @@ func (w *World) revive(h *host) {
 }
 
 // deploy stops a node in good order, mostly after it gave away what it owns.
-func (w strike) deploy(n *node) {
+func (w strike) deploy(n *node) bool {
 	p := n.process()
 	if p == nil {
-		return
+		return false
 	}
 	if !w.odds.chance(3) {
 		w.give(p, p.owned())
@@ -152,36 +167,39 @@ func (w strike) deploy(n *node) {
 	p.Stop()
 	time.Sleep(w.odds.span(0, 5*w.plan.scale))
 	n.open()
+	return true
 }
 
 // trouble pauses a node's process, or cuts it off, for a while.
-func (w strike) trouble(n *node, kind string, d time.Duration) {
+func (w strike) trouble(n *node, kind string, d time.Duration) bool {
 	p := n.process()
 	if p == nil {
-		return
+		return false
 	}
 	if kind == faultPause {
 		p.life.pause()
 		time.Sleep(d)
 		p.life.resume()
-		return
+		return true
 	}
 	p.life.sever(true)
 	time.Sleep(d)
 	p.life.sever(false)
+	return true
 }
 
 // handOver gives some of a node's partitions to another.
-func (w strike) handOver(n *node) {
+func (w strike) handOver(n *node) bool {
 	p := n.process()
 	if p == nil {
-		return
+		return false
 	}
 	mine := p.owned()
 	if len(mine) == 0 {
-		return
+		return false
 	}
 	w.give(p, mine[w.odds.below(len(mine)):])
+	return true
 }
 
 // give hands partitions over, evenly, to the other nodes.
@@ -213,21 +231,32 @@ func (w strike) spread(but string, partitions []int) map[string][]int {
 	return to
 }
 
-// take has other nodes take everything from one, as coordinators at once.
-func (w strike) take(from *node, coordinators int) {
-	var at work
-	for range coordinators {
-		p := pick(w.odds, w.nodes).process()
-		if p == nil || p.node == from {
-			continue
+// take has other nodes take everything from one, as coordinators at once. It
+// returns how many were asked, and how many of their moves were stored.
+func (w strike) take(from *node, coordinators int) (asked, moved int) {
+	var living []*process
+	for _, n := range w.nodes {
+		if p := n.process(); p != nil && n != from {
+			living = append(living, p)
 		}
+	}
+	var at work
+	var stored atomic.Int64
+	for ; asked < coordinators && len(living) > 0; asked++ {
+		n := w.odds.below(len(living))
+		p := living[n]
+		living = slices.Delete(living, n, n+1)
+		to := w.spread(from.name, everyPartition())
 		at.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			_ = p.TakeFrom(ctx, from.name, w.spread(from.name, everyPartition())) // see give
+			if p.TakeFrom(ctx, from.name, to) == nil { // see give
+				stored.Add(1)
+			}
 		})
 	}
 	at.Wait()
+	return asked, int(stored.Load())
 }
 
 func everyPartition() []int {
@@ -239,32 +268,36 @@ func everyPartition() []int {
 }
 
 // takeSlow takes from a process that stands still, or hears nothing, and wakes.
-func (w strike) takeSlow(n *node) {
+func (w strike) takeSlow(n *node, instead func(thrown bool, met string)) {
 	p := n.process()
 	if p == nil {
+		instead(false, "")
 		return
 	}
 	scale := w.plan.scale
-	pause := w.odds.chance(2)
+	pause, met := w.odds.chance(2), faultCut
 	if pause {
+		met = faultPause
 		p.life.pause()
 	} else {
 		p.life.sever(true)
 	}
 	time.Sleep(w.odds.span(0, 5*scale))
-	w.take(n, 1)
+	_, moved := w.take(n, 1)
 	time.Sleep(w.odds.span(0, 5*scale))
 	if pause {
 		p.life.resume()
 	} else {
 		p.life.sever(false)
 	}
+	instead(moved > 0, met)
 }
 
 // lostInside kills the nodes that take over, in the middle of it.
-func (w strike) lostInside(from *node) {
+func (w strike) lostInside(from *node) bool {
 	var at work
-	at.Go(func() { w.take(from, 1) })
+	asked := 0
+	at.Go(func() { asked, _ = w.take(from, 1) })
 	time.Sleep(w.odds.span(0, 20*time.Millisecond))
 	for _, n := range w.nodes {
 		if n != from && w.odds.chance(2) {
@@ -276,4 +309,5 @@ func (w strike) lostInside(from *node) {
 	for _, n := range w.nodes {
 		n.open()
 	}
+	return asked > 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,8 @@ type plant struct {
 	log func(node string, log eventlog.Log) eventlog.Log
 	// message changes what is sent.
 	message func(*nats.Msg) *nats.Msg
+	// dawdle is how long code waits before its first line.
+	dawdle time.Duration
 }
 
 // planOf draws the plan of a seed.
@@ -272,15 +275,17 @@ type timeline struct {
 	faults []check.Fault
 }
 
-// begin notes a fault; the function that it returns, its end.
-func (t *timeline) begin(kind, node string) func() {
+// begin notes a fault; the function that it returns, its end, and of which kind
+// it was after all, "" if nothing was met.
+func (t *timeline) begin(kind, node string) func(kind string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(t.faults)
 	t.faults = append(t.faults, check.Fault{Kind: kind, Node: node, From: time.Now()})
-	return func() {
+	return func(kind string) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
+		t.faults[n].Kind = kind
 		if t.faults[n].To.IsZero() {
 			t.faults[n].To = time.Now()
 		}
@@ -301,5 +306,5 @@ func (t *timeline) end(at time.Time) {
 func (t *timeline) all() []check.Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]check.Fault(nil), t.faults...)
+	return slices.DeleteFunc(slices.Clone(t.faults), func(f check.Fault) bool { return f.Kind == "" })
 }
