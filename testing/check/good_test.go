@@ -161,6 +161,10 @@ func newGood() *good {
 	g.occurs("B", 4, 7)
 	g.asked("B", "trigger.deleted", "sts_1", 7.5, fields{"name": "t"})
 	g.asked("A", "user.created", "zoe", 9, fields{"name": "Zoe"})
+	// Its outcome was unknown: it was asked again, as another request.
+	again := *g.ops[len(g.ops)-1]
+	again.Request, again.Invoked, again.Returned = "again", clock(9.05), clock(9.06)
+	g.ops = append(g.ops, &again)
 	g.ops = append(g.ops, &goodOp{Op{
 		Client: "c2", Node: "C", Verb: "trigger.get", ID: "sts_1", Entity: "trigger", Read: true,
 		Invoked: clock(4), Returned: clock(4.01),

@@ -14,15 +14,20 @@ import (
 func (v *Verdict) History(ops []Op) {
 	v.ops += len(ops)
 	asked := map[string]time.Time{} // cause → when it was first asked
+	creates := map[string]int{}     // id → how often its creation was asked
 	for n := range ops {
-		if o := &ops[n]; o.cause() != "" {
+		o := &ops[n]
+		if o.cause() != "" {
 			if at, known := asked[o.cause()]; !known || o.Invoked.Before(at) {
 				asked[o.cause()] = o.Invoked
 			}
 		}
+		if o.action() == "create" && o.ID != "" {
+			creates[o.ID]++
+		}
 	}
 	for n := range ops {
-		v.stored(&ops[n])
+		v.stored(&ops[n], creates[ops[n].ID] > 1)
 	}
 	v.wanted(ops, asked)
 	v.ordered(ops, asked)
@@ -32,8 +37,9 @@ func (v *Verdict) History(ops []Op) {
 	}
 }
 
-// stored judges L1 of one op.
-func (v *Verdict) stored(o *Op) {
+// stored judges L1 of one op. If a creation was asked again, under the id that
+// the caller brought, what stands may be of another request.
+func (v *Verdict) stored(o *Op, again bool) {
 	if !o.told() || o.Read {
 		return
 	}
@@ -45,7 +51,7 @@ func (v *Verdict) stored(o *Op) {
 	case known && o.Seq != 0 && s.seq != o.Seq:
 		v.object("L1", v.placeOf(o), "%s was acknowledged as revision %d at %d, in the log that stands at %d", o, o.Revision, o.Seq, s.seq)
 		return
-	case known && !v.leftTrace(o):
+	case known && !v.leftTrace(o) && !(o.action() == "create" && again):
 		v.object("L1", v.placeOf(o), "%s was acknowledged as revision %d, and the log has nothing that it caused", o, o.Revision)
 		return
 	case known:
