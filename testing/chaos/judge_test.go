@@ -23,7 +23,7 @@ func (s *storm) judge() *check.Verdict {
 	s.sound()
 	commits := cluster.Commits(s.t, s.p.Conn())
 	if err := s.p.Stop(); err != nil {
-		s.t.Errorf("SIGTERM at the end: %v: %s", err, s.p.Stderr())
+		s.errorf("SIGTERM at the end: %v: %s", err, s.p.Stderr())
 	}
 	v := check.Log(commits)
 	v.Reproduce = fmt.Sprintf("CHAOS_SEED=%d CHAOS_MINUTES=1 go test -v -run TestStorm ./testing/chaos", s.seed)
@@ -37,13 +37,13 @@ func (s *storm) judge() *check.Verdict {
 	v.Owned("local")
 	v.AllEnded()
 	if report := v.Report(v.Reproduce); report != "" {
-		s.t.Errorf("%s\nevidence: %s", report, s.keep(commits))
+		s.errorf("%s\nevidence: %s", report, s.keep(commits))
 	}
 	for _, found := range wrongful(&s.history) {
-		s.t.Errorf("%s\nagain: %s", found, v.Reproduce)
+		s.errorf("%s\nagain: %s", found, v.Reproduce)
 	}
 	if err := v.Enough(check.Minimum{Ops: 50, Events: 100, Faults: 2, Ended: 20}); err != nil {
-		s.t.Error(err)
+		s.errorf("%v", err)
 	}
 	fmt.Printf("chaos: seed %d: %s, %d commits, %d events, %d runs of triggers and calls, items ended %v, in %s: %s\n  faults: %s\n",
 		s.seed, outcomes(s.history.ops), v.Commits, v.Events, len(v.Runs), v.Counts(), time.Since(s.began).Round(time.Second), v.Outcome(), kinds(s.faults))

@@ -65,7 +65,7 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		f.Kind = s.amidstTheSnapshot()
 	case restart:
 		if err := s.p.Stop(); err != nil {
-			s.t.Errorf("SIGTERM: %v: %s", err, s.p.Stderr())
+			s.errorf("SIGTERM: %v: %s", err, s.p.Stderr())
 		}
 	case standstill:
 		s.signal(syscall.SIGSTOP)
@@ -108,12 +108,12 @@ func (s *storm) strike(ctx context.Context, kind string) {
 func (s *storm) sound() {
 	s.t.Helper()
 	if !s.p.Runs() {
-		s.t.Errorf("the node ended by itself: %s", s.p.Stderr())
+		s.errorf("the node ended by itself: %s", s.p.Stderr())
 		return
 	}
 	for _, bad := range []string{"panic: ", "DATA RACE", "fatal error: "} {
 		if strings.Contains(s.p.Stderr(), bad) {
-			s.t.Errorf("the node said: %s", s.p.Stderr())
+			s.errorf("the node said: %s", s.p.Stderr())
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (s *storm) again(ctx context.Context) {
 		s.p.Kill()
 	default:
 		if err := s.p.Stop(); err != nil {
-			s.t.Errorf("SIGTERM after the disk was full: %v: %s", err, s.p.Stderr())
+			s.errorf("SIGTERM after the disk was full: %v: %s", err, s.p.Stderr())
 		}
 	}
 }
@@ -198,7 +198,7 @@ func (s *storm) amidstTheSnapshot() string {
 		time.Sleep(50 * time.Microsecond)
 	}
 	if err := s.p.Stop(); err != nil {
-		s.t.Errorf("SIGTERM: %v: %s", err, s.p.Stderr())
+		s.errorf("SIGTERM: %v: %s", err, s.p.Stderr())
 	}
 	return restart
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +49,7 @@ type storm struct {
 
 	history history
 	faults  []check.Fault
+	wrong   []string // what the round is told to be wrong, a line each
 }
 
 func number(t *testing.T, name string, or uint64) uint64 {
@@ -72,18 +74,23 @@ func TestStorm(t *testing.T) {
 	if minutes == 0 {
 		length = shortRound
 	}
+	var wrong []string
 	for ; total.rounds == 0 || time.Since(began) < time.Duration(minutes)*time.Minute; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			s := newStorm(t, seed)
 			s.length = length
 			s.blow()
 			total.add(s, s.judge())
+			wrong = s.wrong
 		})
 		if total.rounds++; t.Failed() {
 			break
 		}
 	}
 	fmt.Printf("chaos: %s\n%s", time.Since(began).Round(time.Second), &total)
+	for _, line := range wrong { // once more, where whoever reads the end of it looks
+		t.Error(line)
+	}
 }
 
 func newStorm(t *testing.T, seed uint64) *storm {
@@ -114,6 +121,15 @@ func (s *storm) must(err error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// errorf reports what is wrong, and keeps its first line for the end.
+func (s *storm) errorf(format string, args ...any) {
+	s.t.Helper()
+	text := fmt.Sprintf(format, args...)
+	s.t.Error(text)
+	line, _, _ := strings.Cut(text, "\n")
+	s.wrong = append(s.wrong, line)
 }
 
 // blow lets callers work and faults strike for a while, mends everything, and
