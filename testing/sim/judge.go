@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/projection"
@@ -90,6 +91,19 @@ func (w *World) objections() (all []string) {
 		}
 	}
 	return all
+}
+
+// goesOn lets the judge see, while the triggers still fire, that after all faults
+// each of them and each partition is decided for (C2, N1).
+func (w *World) goesOn(healed time.Time) {
+	v := check.Log(w.commits())
+	known := len(v.Violations) // judge tells them
+	until := time.Now().Add(-5 * w.plan.scale)
+	v.AllDecided(until)
+	v.AllDecidedFor(healed, until)
+	for _, x := range v.Violations[known:] {
+		w.broken("%s", x)
+	}
 }
 
 // judge lets the judge see everything, and returns its verdict. Call it when all

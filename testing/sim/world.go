@@ -174,8 +174,10 @@ func (w *World) settle() {
 			h.start()
 		}
 	}
-	w.faults.end(time.Now())
-	time.Sleep(10 * w.plan.scale)
+	healed := time.Now()
+	w.faults.end(healed)
+	time.Sleep((lateMax + 10) * w.plan.scale)
+	w.goesOn(healed)
 	w.deleteTriggers()
 	for range 200 { // the longest waits for its retries, one after the other
 		if w.open() == 0 {
