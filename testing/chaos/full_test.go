@@ -14,8 +14,8 @@ import (
 )
 
 // TestDiskFilledByBelfry: on a small disk a create that finds no room is neither
-// acknowledged nor refused for good, the node says why it is not ready, and once
-// there is room and it was started again, all that was acknowledged is there.
+// acknowledged nor refused for good, the node says why, and once there is room and
+// it was started again, all that was acknowledged is there.
 func TestDiskFilledByBelfry(t *testing.T) {
 	if !long() {
 		t.Skip("it takes half a minute: make chaos runs it")

@@ -199,6 +199,8 @@ func (c *caller) something(ctx context.Context) {
 		c.some(ctx, c.triggers, "trigger", "run", nil)
 	case dice < 91:
 		c.deleteOne(ctx, &c.triggers, "trigger")
+	case dice < 94:
+		c.some(ctx, c.triggers, "trigger", "get", map[string]any{"strong": c.random.IntN(2) == 0})
 	default:
 		c.some(ctx, c.items, "item", "get", map[string]any{"strong": c.random.IntN(2) == 0})
 	}

@@ -104,6 +104,11 @@ func clientControls() []control {
 				Verb: "item.get", Entity: "item", ID: itemID, Read: true, Status: "Queued", Invoked: clock(8), Returned: clock(8.1),
 			}, g.find("item.completed", 0)})
 		}},
+		{"P3", "a trigger that is told to be active, and is paused", func(g *good) {
+			g.ops = append(g.ops, &goodOp{Op{
+				Verb: "trigger.get", Entity: "trigger", ID: "sts_1", Read: true, Status: "active", Invoked: clock(6), Returned: clock(6.1),
+			}, g.find("trigger.paused", 0)})
+		}},
 	}
 }
 

@@ -82,7 +82,7 @@ func (v *Verdict) exists(o *Op, c *chain, made map[uint64]time.Time, asked map[s
 		return
 	case o.Seq != 0 && s.seq != o.Seq:
 		v.object("P3", v.placeOf(o), "%s told that revision %d stands at %d, it stands at %d", o, o.Revision, o.Seq, s.seq)
-	case o.Status != "" && s.status != "" && (o.Entity == "item" || o.Entity == "run") && s.status != o.Status:
+	case o.Status != "" && s.status != "" && s.status != o.Status:
 		v.object("P3", v.placeOf(o), "%s told that revision %d is %s, it is %s", o, o.Revision, o.Status, s.status)
 	}
 	at, found := asked[s.cause]

@@ -363,7 +363,7 @@ func (j *wholeJournal) all() []check.Line {
 
 func wholeText(s string) *string { return &s }
 
-// wholeLogger shows warnings and errors with the test, and fails on errors.
+// wholeLogger shows warnings and errors with the test.
 func wholeLogger(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(wholeLines{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
