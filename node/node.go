@@ -259,10 +259,10 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 	if err != nil {
 		return err
 	}
+	n.later(n.scheduler.Stop) // what a start that fails has begun is ended, too
 	if err := n.scheduler.Start(ctx); err != nil {
 		return err
 	}
-	n.later(n.scheduler.Stop)
 	return n.raft.StreamCreated(ctx, stream.ID)
 }
 

@@ -99,6 +99,9 @@ func NewCreateItem(by By, in api.ItemInput, id string) (CreateItem, *api.Error) 
 // NewUpdateItem makes the command of a request: a CancelItem if its status
 // says so.
 func NewUpdateItem(by By, in api.ItemInput) (Command, *api.Error) {
+	if strings.HasPrefix(in.ID, eventlog.PrefixRun) {
+		return nil, noItem(in.ID)
+	}
 	if in.Status != nil {
 		switch *in.Status {
 		case api.Canceled:

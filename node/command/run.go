@@ -238,6 +238,7 @@ const (
 	messageMax   = 8 << 10
 	tracebackMax = 32 << 10
 	logBytesMax  = 16 << 10
+	logLineBytes = 16 // that a line counts besides its text: so they are a thousand at most
 )
 
 func bounded(e eventlog.Error) eventlog.Error {
@@ -261,7 +262,7 @@ func boundedLogs(lines []eventlog.LogLine, truncated bool) ([]eventlog.LogLine, 
 	size := 0
 	lines = slices.Clone(lines) // the command stays as it was
 	for n, line := range lines {
-		if size += len(line.Text) + len(line.Stream); size > logBytesMax {
+		if size += len(line.Text) + len(line.Stream) + logLineBytes; size > logBytesMax {
 			return lines[:n], true
 		}
 		lines[n].Text, lines[n].Stream = strings.ToValidUTF8(line.Text, "\uFFFD"), strings.ToValidUTF8(line.Stream, "\uFFFD")

@@ -275,10 +275,16 @@ func (s *Scheduler) gather(events []eventlog.Event) *api.Error {
 	return nil
 }
 
-// rerouteBy follows changes of functions' pools.
+// rerouteBy follows changes of functions' pools, and functions that are gone: what
+// waits for one, at another owner than that of functions, is to end.
 func (s *Scheduler) rerouteBy(events []eventlog.Event) {
 	for n := range events {
-		if d, ok := events[n].Data.(*eventlog.FunctionUpdated); ok && d.Pool != nil {
+		switch d := events[n].Data.(type) {
+		case *eventlog.FunctionUpdated:
+			if d.Pool != nil {
+				s.reroute(events[n].Subject)
+			}
+		case *eventlog.FunctionDeleted:
 			s.reroute(events[n].Subject)
 		}
 	}

@@ -185,6 +185,7 @@ func (m refolded) handle(s *Scheduler) {
 	for p := range eventlog.Partitions {
 		s.takeUp(p)
 	}
+	clear(s.cancels)
 	for _, a := range before {
 		close(a.over) // who waits for its end asks anew
 	}

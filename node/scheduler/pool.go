@@ -51,8 +51,12 @@ func (q *readyQueue) Pop() any {
 	return x
 }
 
-// noExecutor stands in the claim of what cannot be run by anybody.
-const noExecutor = "none"
+// noExecutor stands in the claim of what cannot be run by anybody, and noPool for
+// the pool of such: no pool has that name.
+const (
+	noExecutor = "none"
+	noPool     = ""
+)
 
 // takeDue decides the occurrences that are due, and moves what has become due
 // to its pool.
@@ -92,7 +96,7 @@ func (s *Scheduler) poolOf(i *projection.Item) string {
 	if f := s.state.FunctionByRef(i.Target, true); f != nil {
 		return f.Pool
 	}
-	return noExecutor
+	return noPool
 }
 
 func (s *Scheduler) enqueue(i *projection.Item) {
@@ -156,7 +160,7 @@ func (s *Scheduler) claim() {
 
 // roomiest is the executor of a pool with the most room, nil if none has any.
 func (s *Scheduler) roomiest(pool string) *executor {
-	if pool == noExecutor {
+	if pool == noPool {
 		return &executor{name: noExecutor}
 	}
 	var best *executor

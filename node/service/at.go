@@ -23,6 +23,7 @@ func (s *Service) auditAt(ctx context.Context, r *request) (any, *api.Error) {
 	last, id := uint64(0), in.ID
 	var item projection.Item // of a trigger's run: what made it is in the trigger's life
 	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+		id, item = in.ID, projection.Item{} // a view may be called again
 		if i := st.Run(id); i != nil {
 			id = i.ID // the events of an item's run are the item's
 		}
@@ -69,6 +70,7 @@ func (s *Service) statusAt(ctx context.Context, run string, until moment) (proje
 	}
 	var item projection.Item
 	h, refused := s.cfg.Scheduler.Read(ctx, func(st *projection.State) {
+		item = projection.Item{}
 		if i := st.Item(run); i != nil {
 			item = *i
 		}

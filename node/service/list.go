@@ -28,9 +28,10 @@ type scan struct {
 func (sc scan) walk(ctx context.Context, s *Service, r *request, take func(itemView, scheduler.Horizon) (stop bool, refused *api.Error)) *api.Error {
 	for end := false; !end; {
 		var views []itemView
+		from := sc.cursor // a view may be called again
 		h, refused := s.read(ctx, r, sc.strong, func(st *projection.State) {
 			var found []projection.Item
-			found, sc.cursor, end = sc.over(st, sc.cursor, scanSteps, api.PageMax, sc.match)
+			found, sc.cursor, end = sc.over(st, from, scanSteps, api.PageMax, sc.match)
 			views = make([]itemView, len(found))
 			for n := range found {
 				v := itemView{id: found[n].ID, found: true, item: found[n]}

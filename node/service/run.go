@@ -57,6 +57,7 @@ func (s *Service) runNamed(ctx context.Context, r *request, name string) (string
 func (s *Service) showRunOf(ctx context.Context, r *request, run string, strong bool) (any, *api.Error) {
 	var v itemView
 	h, refused := s.read(ctx, r, strong, func(st *projection.State) {
+		v = itemView{} // a view may be called again
 		if i := st.Run(run); i != nil {
 			v = itemView{id: i.ID, found: true, item: i.Copy()}
 		}

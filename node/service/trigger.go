@@ -221,9 +221,10 @@ type triggerScan struct {
 func (sc triggerScan) walk(ctx context.Context, s *Service, r *request, take func(triggerView, scheduler.Horizon) (bool, *api.Error)) *api.Error {
 	for end := false; !end; {
 		var views []triggerView
+		from := sc.cursor // a view may be called again
 		h, refused := s.read(ctx, r, sc.strong, func(st *projection.State) {
 			var found []projection.Trigger
-			found, sc.cursor, end = st.ScanTriggers(sc.cursor, scanSteps, api.PageMax, sc.match)
+			found, sc.cursor, end = st.ScanTriggers(from, scanSteps, api.PageMax, sc.match)
 			views = make([]triggerView, len(found))
 			for n := range found {
 				t := &found[n]

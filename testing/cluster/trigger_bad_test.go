@@ -176,6 +176,7 @@ func badCalls(r records) []bad {
 		{"admin.function.delete", `{"id":"` + r.f + `"}`, "in_use"}, {"admin.user.delete", `{"id":"ann"}`, "in_use"},
 		{"admin.run.cancel", `{"id":"` + r.run + `"}`, "illegal_transition"}, {"admin.run.list", `{"trigger":"sts_0000000000000000"}`, "not_found"},
 		{"admin.item.create", `{"name":"i","run_date_time":"2100-01-01T00:00:00Z","function":"f","automation":"a"}`, "invalid"},
+		{"admin.item.update", `{"id":"` + r.run + `","status":"Canceled"}`, "not_found"}, // a call's run is no item
 
 		{"admin.audit.at", `{}`, "invalid"}, {"admin.audit.at", `{"id":"` + r.active + `"}`, "invalid"},
 		{"admin.audit.at", `{"id":"` + r.active + `","time":"2026-01-01T00:00:00Z","seq":3}`, "invalid"},
