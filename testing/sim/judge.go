@@ -98,9 +98,9 @@ func (w *World) objections() (all []string) {
 func (w *World) goesOn(healed time.Time) {
 	v := check.Log(w.commits())
 	known := len(v.Violations) // judge tells them
-	until := time.Now().Add(-5 * w.plan.scale)
-	v.AllDecided(until)
-	v.AllDecidedFor(healed, until)
+	now := time.Now()
+	v.AllDecided(now.Add(-5 * w.plan.scale))
+	v.AllDecidedFor(healed, now.Add(-lateMax*w.plan.scale)) // an item may wait for a slot
 	for _, x := range v.Violations[known:] {
 		w.broken("%s", x)
 	}
