@@ -29,6 +29,10 @@ type Config struct {
 	Idle time.Duration
 	// Python is the interpreter of the node's own executor. Defaults to python3.
 	Python string
+	// Sandbox is the level in which functions run: none, process, restricted or
+	// isolated. Defaults to restricted, or what comes next to it where the kernel
+	// does not allow that.
+	Sandbox string
 	// Slots is how many runs its executor takes at a time. Defaults to what
 	// suits the machine (see exec.Config).
 	Slots int

@@ -160,10 +160,13 @@ func (n *Node) beside(work func(context.Context)) {
 
 // startPython finds the interpreter; a worker starts with the first run.
 func (n *Node) startPython() (exec.Runtime, error) {
-	runtime, err := python.New(python.Config{Python: n.cfg.Python, Dir: n.dir.join("python"), Logger: n.cfg.Logger})
+	runtime, err := python.New(python.Config{
+		Python: n.cfg.Python, Sandbox: python.Level(n.cfg.Sandbox), Dir: n.dir.join("python"), Logger: n.cfg.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}
+	n.cfg.Logger.Info("functions run in a sandbox", "level", string(runtime.Level()), "python", runtime.Version())
 	n.later(func() {
 		if err := runtime.Close(); err != nil {
 			n.cfg.Logger.Warn("Python did not end cleanly", "error", err)

@@ -34,7 +34,7 @@ func (r *Runtime) Check(ctx context.Context, name, code string) (*wire.CodeError
 	for fresh := 0; fresh < freshTriesMax; {
 		if w == nil {
 			var err error
-			if w, err = r.fresh(ctx); err != nil {
+			if w, err = r.fresh(ctx, wants{level: r.level}); err != nil {
 				return nil, err
 			}
 			fresh++
@@ -60,7 +60,7 @@ func (w *worker) check(ctx context.Context, name, code string) (_ *wire.CodeErro
 	timed, cancel := context.WithTimeoutCause(ctx, checkMax, errTimeout)
 	defer cancel()
 	alive := context.AfterFunc(timed, w.proc.signal)
-	w.proc.out.begin(func(wire.LogLine) {})
+	w.proc.out.begin(discard, mask{})
 	defer w.proc.out.end()
 	w.number++
 	w.buf = appendCheck(w.buf[:0], w.number, name, code)
@@ -83,8 +83,11 @@ func (w *worker) check(ctx context.Context, name, code string) (_ *wire.CodeErro
 	case timed.Err() != nil:
 		return &wire.CodeError{Message: fmt.Sprintf("Python did not parse the code within %s: make it simpler", checkMax)}, false, nil
 	}
-	how := w.proc.exit()
-	if w.proc.killed() {
+	how, killed := w.proc.exit()
+	switch {
+	case errors.Is(err, errSandbox):
+		return nil, false, err
+	case killed || !w.ready:
 		return nil, false, errKilled
 	}
 	return &wire.CodeError{

@@ -15,7 +15,7 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	const good = "def execute(current_user, **kwargs):\n    pass\n"
 	for name, c := range map[string]struct {
 		code, want   string // want is "" for sound code
@@ -79,7 +79,7 @@ func TestCheck(t *testing.T) {
 
 // A check that is killed from outside says nothing of the code.
 func TestACheckThatIsKilled(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	long := "def execute(current_user, **kwargs):\n" + strings.Repeat("    x = [1, 2, 3]\n", 12_000)
 	if _, err := r.Check(t.Context(), "f", "def execute(current_user, **kwargs): pass"); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package python
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"time"
@@ -11,6 +12,15 @@ import (
 const (
 	// checkMax is how long the parser may look at code.
 	checkMax = 5 * time.Second
+	// askedMax is how long code may take to end that was told to; then it is killed.
+	askedMax = time.Second
+	// processesStandard and filesStandard bound a run whose function does not say.
+	processesStandard = 64
+	filesStandard     = 256
+	// grownEvery is after how many runs a worker's memory is looked at, and
+	// grownBytes how much it may have then: no run has it, so it is a leak.
+	grownEvery = 64
+	grownBytes = 256 << 20
 	// exitMax is how long a process that broke off may take to be gone, so
 	// that its exit status can be told.
 	exitMax = 200 * time.Millisecond
@@ -36,21 +46,22 @@ type Config struct {
 	// runtime alone. Defaults to a new temporary directory, removed by Close.
 	Dir string
 	// Idle bounds the warm workers that wait for their next run; the one
-	// unused for longest goes first. Defaults to twice the processors, at
-	// least 8.
+	// unused for longest goes first. Defaults to four times the processors, at
+	// least 16: each takes some 5 MB.
 	Idle int
 	// IdleFor is how long a worker is kept without a run. Defaults to 5m.
 	IdleFor time.Duration
-	// Spares is how many started workers wait for the first run of a
-	// function. Defaults to 2.
-	Spares int
-	// NoSpares starts workers only when they are needed.
-	NoSpares bool
+	// RunsMax is how many runs a worker serves. Defaults to 10,000.
+	RunsMax int
+	// Sandbox is the level in which functions run that want no higher one.
+	// Defaults to restricted, or what comes next to it where that cannot be had.
+	Sandbox Level
 	// StartMax is how long a worker may take to say hello: on a loaded machine
 	// with a large site-packages that is seconds. Defaults to 10s.
 	StartMax time.Duration
-	// Env is added to the minimal environment of workers, as KEY=value.
-	Env []string
+	// Env is what functions may be given of: each gets the variables that its
+	// Job names. Their values are masked in all that a function says.
+	Env map[string]string
 	// Logger is told of workers that ended on their own. Defaults to
 	// slog.Default().
 	Logger *slog.Logger
@@ -62,19 +73,16 @@ func (c Config) WithDefaults() Config {
 		c.Python = "python3"
 	}
 	if c.Idle == 0 {
-		c.Idle = max(8, 2*runtime.NumCPU())
+		c.Idle = max(16, 4*runtime.NumCPU())
 	}
 	if c.IdleFor == 0 {
 		c.IdleFor = 5 * time.Minute
 	}
-	if c.Spares == 0 {
-		c.Spares = 2
+	if c.RunsMax == 0 {
+		c.RunsMax = 10_000
 	}
 	if c.StartMax == 0 {
 		c.StartMax = 10 * time.Second
-	}
-	if c.NoSpares {
-		c.Spares = 0
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -91,8 +99,10 @@ func (c Config) Validate() error {
 		return errors.New("python: idle time must not be negative: give a duration, or 0 for the default")
 	case c.StartMax < 0:
 		return errors.New("python: start time must not be negative: give a duration, or 0 for the default")
-	case c.Spares < 0:
-		return errors.New("python: spares must not be negative: set NoSpares for none")
+	case c.RunsMax < 0:
+		return errors.New("python: runs of a worker must not be negative: give 1 or more, or 0 for the default")
+	case c.Sandbox != "" && c.Sandbox.rank() < 0:
+		return fmt.Errorf("python: there is no sandbox %q: use none, process, restricted or isolated", c.Sandbox)
 	}
 	return nil
 }

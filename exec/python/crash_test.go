@@ -44,7 +44,7 @@ func forge(body string) string {
 }
 
 func TestCrashesEndTheirRunOnly(t *testing.T) {
-	r := open(t, python.Config{})
+	r := open(t, python.Config{RunsMax: 1 << 30})
 	stop := beside(t, r)
 	for name, c := range map[string]struct{ body, want string }{
 		"exit":          {"import os; os._exit(3)", "exit status 3"},
@@ -87,7 +87,7 @@ func TestCrashesEndTheirRunOnly(t *testing.T) {
 }
 
 func TestAForkedChildNeverAnswers(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, execute("import os\nif os.fork() == 0: return 'child'\nos.wait()\nreturn 'parent'"))
 	for range 3 {
 		var got string
@@ -102,7 +102,7 @@ func TestAForkedChildNeverAnswers(t *testing.T) {
 }
 
 func TestWhatARunLeavesRunningIsKilled(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, execute(`import os, subprocess; return [os.getpid(), subprocess.Popen(["sleep", "1000"]).pid]`))
 	var first, second [2]int
 	completed(t, r, j, &first)
@@ -116,7 +116,7 @@ func TestWhatARunLeavesRunningIsKilled(t *testing.T) {
 }
 
 func TestTimeOutKillsTheWholeGroup(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, execute(`
 import subprocess, time
 if kwargs:
@@ -143,7 +143,7 @@ if kwargs:
 }
 
 func TestTimeOutIncludesLoading(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, "while True: pass\n"+execute("return 1"))
 	j.Timeout = 500 * time.Millisecond
 	ended, _ := run(t, r, j)
@@ -153,7 +153,7 @@ func TestTimeOutIncludesLoading(t *testing.T) {
 }
 
 func TestTimeOutsAreNotPutOff(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	for name, body := range map[string]string{
 		"catches all":   "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
 		"ignores":       "import signal, time\nfor s in (signal.SIGTERM, signal.SIGINT): signal.signal(s, signal.SIG_IGN)\ntime.sleep(1000)",
@@ -174,20 +174,20 @@ func TestTimeOutsAreNotPutOff(t *testing.T) {
 }
 
 func TestMemoryLimit(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, execute("x = bytearray(kwargs['n']); return len(x)"))
 	j.MemoryLimit = 64 << 20
 	var n int
 	j.Data = jsontext.Value(`{"n":50000000}`)
 	completed(t, r, j, &n)
 	j.Data = jsontext.Value(`{"n":70000000}`)
-	failed(t, r, j, "MemoryError")
+	failed(t, r, j, "MemoryLimitExceeded")
 	j.Data = jsontext.Value(`{"n":50000000}`)
 	completed(t, r, j, &n)
 
 	grow := job(t, execute("x = []\nwhile True: x.append([0] * 1000)"))
 	grow.MemoryLimit = 64 << 20
-	failed(t, r, grow, "MemoryError")
+	failed(t, r, grow, "MemoryLimitExceeded")
 	grow.MemoryLimit = 0
 	grow.Code = execute("x = bytearray(200 << 20); return len(x)")
 	completed(t, r, grow, &n)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,8 +19,8 @@ import (
 // The protocol is described in shim/belfry_shim/channel.py: a frame is its
 // length, a kind, the number of the request, and what the kind says.
 
-// protocol is the version that the shim must name in its hello.
-const protocol = 1
+// protocol is the version that the shim's parent must name in its hello.
+const protocol = 2
 
 // Kinds of frames: of requests, then of responses.
 const (
@@ -83,13 +84,6 @@ func readFrame(from *bufio.Reader, buf []byte) (response, []byte, error) {
 	return response{buf[0], binary.BigEndian.Uint64(buf[1:]), buf[headBytes:]}, buf, nil
 }
 
-// hello is what a worker says first.
-type hello struct {
-	Protocol   int    `json:"protocol"`
-	Python     string `json:"python"`
-	Executable string `json:"executable"`
-}
-
 // printed reads an output frame.
 func (r response) printed() (nanos int64, stream int, text []byte, err error) {
 	if len(r.body) < outputBytes || r.body[8] >= streams {
@@ -141,7 +135,7 @@ func appendLoad(b []byte, job *exec.Job) []byte {
 
 // appendRun appends the frame that starts a run. User and data go through as
 // they came.
-func appendRun(b []byte, number uint64, job *exec.Job) []byte {
+func appendRun(b []byte, number uint64, job *exec.Job, began time.Time) []byte {
 	b, start := beginFrame(b, kindRun, number)
 	sizes := len(b)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -166,6 +160,12 @@ func appendRun(b []byte, number uint64, job *exec.Job) []byte {
 	b = appendString(b, job.Source.Kind)
 	b = append(b, ',')
 	b = appendString(b, job.Source.ID)
+	b = append(b, ',')
+	if job.Timeout > 0 {
+		b = strconv.AppendInt(b, began.Add(job.Timeout).UnixMicro(), 10)
+	} else {
+		b = append(b, `null`...)
+	}
 	b = append(b, ']')
 	user := len(b)
 	b = appendObject(b, job.User)

@@ -11,9 +11,10 @@ import (
 
 // splitter makes lines of the text of one stream.
 type splitter struct {
-	stream string
-	rest   []byte    // Invariant: holds no newline, and less than lineBytesMax
-	since  time.Time // when rest began
+	stream  string
+	conceal mask
+	rest    []byte    // Invariant: holds no newline, and less than lineBytesMax
+	since   time.Time // when rest began
 }
 
 // write takes text that came at t, and gives away the lines that it completes.
@@ -42,11 +43,15 @@ func (s *splitter) flush(line func(wire.LogLine)) {
 	}
 }
 
-// cut gives away pieces of a line that is too long, at the borders of runes.
+// cut gives away pieces of a line that is too long, at the borders of runes, and
+// so that no secret is cut in two.
 func (s *splitter) cut(line func(wire.LogLine)) {
 	for len(s.rest) >= lineBytesMax {
-		end := lineBytesMax - 1
-		for end > lineBytesMax-utf8.UTFMax && !utf8.RuneStart(s.rest[end]) {
+		if len(s.conceal.texts) > 0 {
+			s.rest = []byte(s.conceal.text(string(s.rest)))
+		}
+		end := min(lineBytesMax, len(s.rest)) - 1 - min(s.conceal.longest, lineBytesMax/2)
+		for least := end - utf8.UTFMax; end > least+1 && !utf8.RuneStart(s.rest[end]); {
 			end--
 		}
 		s.emit(end, line)
@@ -56,5 +61,5 @@ func (s *splitter) cut(line func(wire.LogLine)) {
 func (s *splitter) emit(n int, line func(wire.LogLine)) {
 	text := strings.ToValidUTF8(string(bytes.TrimSuffix(s.rest[:n], []byte{'\r'})), "\uFFFD")
 	s.rest = append(s.rest[:0], s.rest[n:]...)
-	line(wire.LogLine{Time: s.since.UTC(), Stream: s.stream, Text: text})
+	line(wire.LogLine{Time: s.since.UTC(), Stream: s.stream, Text: s.conceal.text(text)})
 }

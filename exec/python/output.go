@@ -38,10 +38,16 @@ func newOutput() *output {
 	return o
 }
 
-func (o *output) begin(line func(wire.LogLine)) {
+func (o *output) begin(line func(wire.LogLine), conceal mask) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.line, o.rawLeft, o.dropped = line, rawBytesMax, 0
+	for i := range o.captured {
+		o.captured[i].conceal = conceal
+	}
+	for i := range o.raw {
+		o.raw[i].conceal = conceal
+	}
 }
 
 // end gives away unfinished lines and takes no more. It returns how many raw

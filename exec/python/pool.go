@@ -4,8 +4,6 @@ import (
 	"container/list"
 	"sync"
 	"time"
-
-	"github.com/belfryhq/belfry/exec"
 )
 
 // pool keeps warm workers between their runs, by key. The one unused for
@@ -16,32 +14,23 @@ type pool struct {
 
 	mu     sync.Mutex
 	closed bool
-	byKey  map[key][]*list.Element
+	byKey  map[wants][]*list.Element
 	lru    list.List   // of *worker, the most recently used first
 	timer  *time.Timer // set while any worker is idle
 }
 
 func newPool(max int, ttl time.Duration) *pool {
-	return &pool{max: max, ttl: ttl, byKey: map[key][]*list.Element{}}
+	return &pool{max: max, ttl: ttl, byKey: map[wants][]*list.Element{}}
 }
 
-// take gives a warm worker for the job, or nil. Workers of the job's key that
-// cannot serve it are stopped.
-func (p *pool) take(job *exec.Job) *worker {
-	k := keyOf(job)
-	for {
-		w := p.pop(k)
-		if w == nil || w.serves(job) {
-			return w
-		}
-		w.proc.stop()
+// take gives a warm worker for what a job wants, or nil.
+func (p *pool) take(w wants) *worker {
+	if w.alone {
+		return nil
 	}
-}
-
-func (p *pool) pop(k key) *worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	idle := p.byKey[k]
+	idle := p.byKey[w]
 	if len(idle) == 0 {
 		return nil
 	}
@@ -57,7 +46,7 @@ func (p *pool) put(w *worker) {
 		return
 	}
 	w.since = time.Now()
-	p.byKey[w.key] = append(p.byKey[w.key], p.lru.PushFront(w))
+	p.byKey[w.wants] = append(p.byKey[w.wants], p.lru.PushFront(w))
 	var surplus *worker
 	if p.lru.Len() > p.max {
 		surplus = p.remove(p.lru.Back())
@@ -92,7 +81,7 @@ func (p *pool) expire() {
 	}
 }
 
-// close stops all idle workers and keeps none from now on.
+// close keeps no workers from now on.
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,15 +89,21 @@ func (p *pool) close() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+}
+
+// wait stops all idle workers, after close.
+func (p *pool) wait() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for p.lru.Len() > 0 {
-		p.remove(p.lru.Back()).proc.signal()
+		p.remove(p.lru.Back()).proc.stop()
 	}
 }
 
 // remove needs mu.
 func (p *pool) remove(e *list.Element) *worker {
 	w := p.lru.Remove(e).(*worker)
-	idle := p.byKey[w.key]
+	idle := p.byKey[w.wants]
 	for i := range idle {
 		if idle[i] == e {
 			idle = append(idle[:i], idle[i+1:]...)
@@ -116,9 +111,9 @@ func (p *pool) remove(e *list.Element) *worker {
 		}
 	}
 	if len(idle) == 0 {
-		delete(p.byKey, w.key)
+		delete(p.byKey, w.wants)
 	} else {
-		p.byKey[w.key] = idle
+		p.byKey[w.wants] = idle
 	}
 	return w
 }

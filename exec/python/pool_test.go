@@ -49,7 +49,7 @@ func TestWorkersServeOneKeyOnly(t *testing.T) {
 }
 
 func TestTheWorkerUnusedForLongestGoes(t *testing.T) {
-	r := open(t, python.Config{Idle: 2, NoSpares: true})
+	r := open(t, python.Config{Idle: 2})
 	j := job(t, getpid)
 	run := func(user string) int { j.UserID = user; return pidOf(t, r, j) }
 	a, b := run("a"), run("b")
@@ -67,7 +67,7 @@ func TestTheWorkerUnusedForLongestGoes(t *testing.T) {
 }
 
 func TestIdleWorkersEndAfterTheirTime(t *testing.T) {
-	r := open(t, python.Config{IdleFor: 50 * time.Millisecond, NoSpares: true})
+	r := open(t, python.Config{IdleFor: 50 * time.Millisecond})
 	j := job(t, getpid)
 	for range 2 {
 		if !watch(t, pidOf(t, r, j))() {
@@ -77,7 +77,7 @@ func TestIdleWorkersEndAfterTheirTime(t *testing.T) {
 }
 
 func TestAWorkerKilledWhileIdleIsReplaced(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, getpid)
 	pid := pidOf(t, r, j)
 	gone := watch(t, pid)

@@ -6,19 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/belfryhq/belfry/exec/wire"
 )
 
-// process is a Python process with its pipes, its process group and its
-// directory. It ends when stop is called, never by itself in good order.
+// process is a forked worker with its pipes, its session and its directory. It
+// ends when stop is called, never by itself in good order.
 type process struct {
-	cmd       *exec.Cmd
+	parent *parent
+	number uint64       // among those of the parent
+	pid    atomic.Int64 // 0 until it is known
+
 	dir       string
 	requests  *os.File
 	responses *os.File
@@ -29,56 +32,63 @@ type process struct {
 	pipes     []*os.File // stdout, stderr
 	drained   sync.WaitGroup
 
-	mu     sync.Mutex
-	reaped bool          // Invariant: the group is signaled only while false
-	gone   chan struct{} // closed once reaped
-	after  func()        // called when reaped
-	once   sync.Once
+	end   exit          // set before gone is closed
+	gone  chan struct{} // closed once it is reaped, and all that it left with it
+	after func()        // called when its files and directory are freed
+	freed chan struct{} // closed then
+	once  sync.Once
 }
 
-// startProcess starts an interpreter on the shim. It does not wait for its
-// hello; what is printed until then goes to line.
-func startProcess(s *spawner, python, entry, work string, env []string, line func(wire.LogLine)) (_ *process, err error) {
+// newProcess has a worker forked. What is printed until its first run goes nowhere.
+func newProcess(p *parent, work string, b *bounds, after func()) (_ *process, err error) {
 	dir, err := os.MkdirTemp(work, "worker-")
 	if err != nil {
 		return nil, fmt.Errorf("python: no directory for a worker: %w", err)
 	}
-	p := &process{dir: dir, out: newOutput(), gone: make(chan struct{}), after: func() {}}
+	w := &process{dir: dir, out: newOutput(), gone: make(chan struct{}), freed: make(chan struct{}), after: after}
 	var theirs []*os.File
 	defer func() {
 		for _, f := range theirs {
 			_ = f.Close()
 		}
 		if err != nil {
-			p.closeFiles()
+			w.closeFiles()
 			_ = os.RemoveAll(dir)
 		}
 	}()
-	if theirs, err = p.openFiles(); err != nil {
+	if theirs, err = w.openFiles(); err != nil {
 		return nil, fmt.Errorf("python: no pipes for a worker: %w", err)
 	}
-	// In the child: 3 requests, 4 responses, 5 clock.
-	p.cmd = exec.Command(python, "-I", "-X", "utf8", entry, "3", "4", "5")
-	p.cmd.Dir = dir
-	p.cmd.Env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "LANG=C.UTF-8", "TZ=UTC",
-	}, env...)
-	p.cmd.Stdout, p.cmd.Stderr = theirs[0], theirs[1]
-	p.cmd.ExtraFiles = []*os.File{theirs[2], theirs[3], p.clock}
-	p.cmd.SysProcAttr = childAttr()
-	p.out.begin(line)
-	if err = s.start(p.cmd); err != nil {
+	if b.UID != nil {
+		if err = os.Chown(dir, *b.UID, *b.UID); err != nil {
+			return nil, fmt.Errorf("python: a worker's directory cannot be given away: %w", err)
+		}
+	}
+	b.Dir = dir
+	b.Env["HOME"], b.Env["TMPDIR"] = dir, dir
+	if err = p.fork(w, b, append(theirs[:4:4], w.clock)); err != nil {
 		return nil, err
 	}
-	for _, d := range p.drains {
-		p.drained.Go(d.follow)
+	for _, d := range w.drains {
+		w.drained.Go(d.follow)
 	}
-	return p, nil
+	return w, nil
 }
 
 // openFiles opens all files of the process and returns those that only the
-// child keeps: stdout, stderr, requests, responses.
+// child keeps: requests, responses, stdout, stderr.
 func (p *process) openFiles() (theirs []*os.File, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return theirs, err
+	}
+	theirs, p.requests = append(theirs, r), w
+	r, w, err = os.Pipe()
+	if err != nil {
+		return theirs, err
+	}
+	theirs, p.responses = append(theirs, w), r
+	p.frames = bufio.NewReaderSize(r, 4096)
 	for i := range p.drains {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -91,17 +101,6 @@ func (p *process) openFiles() (theirs []*os.File, err error) {
 		}
 		p.drains[i] = &drain{conn: conn, out: p.out, which: i}
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return theirs, err
-	}
-	theirs, p.requests = append(theirs, r), w
-	r, w, err = os.Pipe()
-	if err != nil {
-		return theirs, err
-	}
-	theirs, p.responses = append(theirs, w), r
-	p.frames = bufio.NewReaderSize(r, 4096)
 	path := filepath.Join(p.dir, "clock")
 	if p.clock, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return theirs, err
@@ -117,86 +116,72 @@ func (p *process) closeFiles() {
 	}
 }
 
-// signal kills the process group. Safe at any time, from any goroutine.
-func (p *process) signal() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.reaped {
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	}
+// left is called once, by its parent, when the process is gone.
+func (p *process) left(how exit) {
+	p.end = how
+	close(p.gone)
 }
 
-// stop kills the process group and frees all that belongs to the process. It
-// returns when the process is gone, at the latest after reapMax. May be
-// called more than once.
+// signal kills the process and all that it has started. Safe at any time, from
+// any goroutine.
+func (p *process) signal() { p.parent.killWorker(p.number) }
+
+// tell sends the process itself a signal.
+func (p *process) tell(sig syscall.Signal) { p.parent.tell(p.number, sig) }
+
+// stop kills the process and all that it has started, and frees what belongs to
+// it. It returns when all is gone, at the latest after reapMax. May be called
+// more than once.
 func (p *process) stop() {
 	p.once.Do(func() {
 		p.signal()
-		go p.reap()
+		go p.free()
 	})
 	late := time.NewTimer(reapMax)
 	defer late.Stop()
 	select {
-	case <-p.gone:
+	case <-p.freed:
 	case <-late.C:
 	}
 }
 
-func (p *process) reap() {
-	awaitExit(p.cmd.Process.Pid)
-	p.signal() // what was forked meanwhile
-	p.mu.Lock()
-	_ = p.cmd.Wait()
-	p.reaped = true
-	p.mu.Unlock()
+func (p *process) free() {
+	<-p.gone
 	p.closeFiles()
 	p.drained.Wait()
-	_ = os.RemoveAll(p.dir)
+	_ = removeAll(p.dir)
 	p.after()
-	close(p.gone)
+	close(p.freed)
 }
 
-// whenGone has f called when the process is reaped. To be called before stop.
-func (p *process) whenGone(f func()) { p.after = f }
+// removeAll removes a directory, whatever the code in it made of its modes.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if err == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
 
 // exit says how a process ended that broke off by itself, and stops it. One
 // that lives on without its pipe is killed.
-func (p *process) exit() string {
-	ended := make(chan struct{})
-	go func() {
-		awaitExit(p.cmd.Process.Pid)
-		close(ended)
-	}()
+func (p *process) exit() (how string, killed bool) {
 	late := time.NewTimer(exitMax)
 	defer late.Stop()
-	byItself := true
 	select {
-	case <-ended:
+	case <-p.gone:
 	case <-late.C:
-		byItself = false
+		p.stop()
+		return "it closed its channel to Belfry", false
 	}
 	p.stop()
-	if !byItself {
-		return "it closed its channel to Belfry"
-	}
-	select {
-	case <-p.gone:
-		return p.cmd.ProcessState.String()
-	default:
-		return "it cannot be reaped"
-	}
-}
-
-// killed says, after exit, that it was ended by SIGKILL: by the kernel for want of
-// memory, or by somebody's hand.
-func (p *process) killed() bool {
-	select {
-	case <-p.gone:
-		status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-		return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
-	default:
-		return false
-	}
+	return p.end.String(), p.end.killed()
 }
 
 // started is when the function's first line began, if it did: what the shim
@@ -222,3 +207,6 @@ func (p *process) empty() {
 
 // clockBytes is the size of the clock: one number of nanoseconds.
 const clockBytes = 8
+
+// discard is where output goes that belongs to no run.
+func discard(wire.LogLine) {}

@@ -15,7 +15,7 @@ import (
 func unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 
 func TestResultsOfAllKinds(t *testing.T) {
-	r, does := open(t, python.Config{NoSpares: true}), warm(t)
+	r, does := open(t, python.Config{}), warm(t)
 	for expression, want := range map[string]string{
 		`None`:                           `null`,
 		`True`:                           `true`,
@@ -41,7 +41,7 @@ func TestResultsOfAllKinds(t *testing.T) {
 }
 
 func TestResultsThatAreNoJSON(t *testing.T) {
-	r, does := open(t, python.Config{NoSpares: true}), warm(t)
+	r, does := open(t, python.Config{}), warm(t)
 	for name, c := range map[string]struct{ body, want string }{
 		"an object":     {`return {"a": [0, object()]}`, "result.a[1]: an object is not JSON"},
 		"a date":        {`import datetime; return {"when at": datetime.datetime.now()}`, `result["when at"]: a datetime is not JSON`},
@@ -68,13 +68,13 @@ func TestResultsThatAreNoJSON(t *testing.T) {
 }
 
 func TestAResultWithAKeyTwiceIsRefused(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, execute("class D(dict):\n    def items(self): return [('a', 1), ('a', 2)]\nreturn D(a=1)"))
 	failed(t, r, j, "WorkerCrashed")
 }
 
 func TestAResultTooLarge(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	for _, expression := range []string{`"x" * (256 * 1024 - 1)`, `"é" * (128 * 1024)`, `"x" * (20 * 1024 * 1024)`} {
 		err := failed(t, r, job(t, execute("return "+expression)), "ResultTooLarge")
 		if !strings.Contains(err.Message, "262144 are allowed") {
@@ -84,7 +84,7 @@ func TestAResultTooLarge(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	for name, c := range map[string]struct {
 		code, kind, message string
 		traceback           []string
@@ -132,7 +132,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestErrorsAreBounded(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	err := failed(t, r, job(t, execute(`raise ValueError("é" * 1000000)`)), "ValueError")
 	if len(err.Message) > wire.MessageBytesMax || len(err.Traceback) > wire.TracebackBytesMax {
 		t.Errorf("%d bytes of message, %d of traceback", len(err.Message), len(err.Traceback))
@@ -143,7 +143,7 @@ func TestErrorsAreBounded(t *testing.T) {
 }
 
 func TestDataThatNamesCurrentUser(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, execute("return 1"))
 	j.Data = jsontext.Value(`{"current_user":"mallory"}`)
 	failed(t, r, j, "TypeError")

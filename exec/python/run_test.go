@@ -14,7 +14,7 @@ import (
 )
 
 func TestGuideExample(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	j := job(t, `
 from valstorm.models import User
 
@@ -41,7 +41,7 @@ def execute(current_user: User, **kwargs):
 }
 
 func TestAsync(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	var got []int
 	completed(t, r, job(t, `
 import asyncio
@@ -58,7 +58,7 @@ async def execute(current_user, **kwargs):
 }
 
 func TestWhatCodeSees(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true, Env: []string{"SHOWN=yes"}})
+	r := open(t, python.Config{Env: map[string]string{"SHOWN": "yes"}})
 	j := job(t, `
 import os, sys, datetime
 from valstorm import run
@@ -69,10 +69,11 @@ def execute(current_user, **kwargs):
         "due": run.scheduled_for.isoformat(), "utc": run.scheduled_for.tzinfo is datetime.timezone.utc,
         "same": valstorm.run is run,
         "user": [current_user.id, current_user.name, current_user.email, current_user.shoe_size, current_user.is_superuser],
-        "data": kwargs, "stdin": sys.stdin.read(), "env": os.environ.get("SHOWN"), "secret": os.environ.get("HOME") == os.getcwd(),
+        "data": kwargs, "env": os.environ.get("SHOWN"), "secret": os.environ.get("HOME") == os.getcwd(),
         "files": os.listdir("."), "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))[:3],
     }
 `)
+	j.Env = []string{"SHOWN"}
 	j.User = jsontext.Value(`{"id":"ada","name":"Ada L.","email":"a@b.c","shoe_size":38}`)
 	j.Data = jsontext.Value(`{"π":[1,2.5,null,true,"x"],"big":123456789012345678901234567890,"":{"a b":1}}`)
 	ended, _ := run(t, r, j)
@@ -80,14 +81,14 @@ def execute(current_user, **kwargs):
 		`"due":"2026-03-01T12:00:00.250000+00:00","utc":true,"same":true,` +
 		`"user":["ada","Ada L.","a@b.c",38,null],` +
 		`"data":{"π":[1,2.5,null,true,"x"],"big":123456789012345678901234567890,"":{"a b":1}},` +
-		`"stdin":"","env":"yes","secret":true,"files":[],"descriptors":[0,1,2]}`
+		`"env":"yes","secret":true,"files":[],"descriptors":[0,1,2]}`
 	if string(ended.Result) != want {
 		t.Errorf("got  %s %+v\nwant %s", ended.Result, ended.Error, want)
 	}
 }
 
 func TestOutput(t *testing.T) {
-	r, does := open(t, python.Config{NoSpares: true}), warm(t)
+	r, does := open(t, python.Config{}), warm(t)
 	for name, c := range map[string]struct{ body, want string }{
 		"print":         {`print("a", 1); print(); print("b\nc")`, "stdout|a 1\nstdout|\nstdout|b\nstdout|c\n"},
 		"stderr":        {`import sys; print("a", file=sys.stderr)`, "stderr|a\n"},
@@ -120,7 +121,7 @@ func TestOutput(t *testing.T) {
 }
 
 func TestOutputBeforeACrashIsKept(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	_, lines := run(t, r, job(t, execute(`import os; print("one"); os.write(1, b"two\n"); print("three", end="", flush=True); os._exit(1)`)))
 	for _, want := range []string{"one", "two", "three"} {
 		if !strings.Contains(texts(lines), want) {
@@ -130,7 +131,7 @@ func TestOutputBeforeACrashIsKept(t *testing.T) {
 }
 
 func TestFloodsOfOutputAreCounted(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	const written = 5 << 20
 	for name, body := range map[string]string{
 		"print":      `for _ in range(5 * 1024): print("x" * 1023)`,
@@ -160,7 +161,7 @@ func TestFloodsOfOutputAreCounted(t *testing.T) {
 }
 
 func TestStartedIsTheFirstLine(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	var at struct{ Loaded, Inside int64 }
 	j := job(t, `
 import time
@@ -182,7 +183,7 @@ def execute(current_user, **kwargs):
 }
 
 func TestCancelEndsARunAtOnce(t *testing.T) {
-	r := open(t, python.Config{NoSpares: true})
+	r := open(t, python.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := r.Run(ctx, job(t, execute("print('here')\nwhile True: pass")), func(wire.LogLine) { cancel() })
 	if ended.Kind != wire.Canceled || ended.Started.IsZero() {

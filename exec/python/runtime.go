@@ -26,19 +26,21 @@ type Runtime struct {
 	dir     string
 	work    string // below dir: the workers' directories
 	entry   string // below dir: the shim's
-	spawner *spawner
+	sand    sandConfig
+	users   *users // nil: workers are who we are
+	levels  map[string]string
+	level   Level
 	pool    *pool
 	checker chan *worker // holds one place: the warm checker, or nil
 
-	ctx    context.Context //nolint:containedctx // the lifetime: ends with Close; starts of spares hang on it
+	ctx    context.Context //nolint:containedctx // the lifetime: ends with Close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // runs, checks and refills under way
+	wg     sync.WaitGroup // runs and checks under way
 
-	mu      sync.Mutex
-	closed  bool
-	live    map[*process]struct{}
-	spares  []*worker
-	filling bool
+	starting sync.Mutex // one start of a parent at a time
+	mu       sync.Mutex
+	closed   bool
+	parent   *parent
 }
 
 var (
@@ -62,9 +64,8 @@ func New(cfg Config) (*Runtime, error) {
 		return nil, err
 	}
 	r := &Runtime{
-		cfg: cfg, python: python, dir: dir, work: filepath.Join(dir, "work"),
-		spawner: newSpawner(), pool: newPool(cfg.Idle, cfg.IdleFor),
-		checker: make(chan *worker, 1), live: map[*process]struct{}{},
+		cfg: cfg, python: python, dir: dir,
+		pool: newPool(cfg.Idle, cfg.IdleFor), checker: make(chan *worker, 1),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.checker <- nil
@@ -98,25 +99,22 @@ func makeDir(dir string) (string, error) {
 }
 
 func (r *Runtime) open() (err error) {
-	if err = os.Mkdir(r.work, 0o700); err != nil {
+	if r.users, err = newUsers(); err != nil {
+		return err
+	}
+	if r.users != nil {
+		r.sand.OwnUser = &r.users.first
+	}
+	if r.work, err = workDir(r.dir, r.users); err != nil {
 		return fmt.Errorf("python: cannot use %s: make it writable: %w", r.dir, err)
 	}
 	if r.entry, err = unpackShim(r.dir); err != nil {
 		return err
 	}
-	first, err := r.probe()
-	if err != nil {
+	if err := r.probe(); err != nil {
 		return err
 	}
-	if r.cfg.Spares == 0 {
-		first.proc.stop()
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.spares = append(r.spares, first)
-	r.refill()
-	return nil
+	return r.chooseLevel()
 }
 
 // Version of Python.
@@ -134,22 +132,26 @@ func (r *Runtime) Run(ctx context.Context, job *exec.Job, line func(wire.LogLine
 		ctx, cancel = context.WithTimeoutCause(ctx, job.Timeout, errTimeout)
 		defer cancel()
 	}
+	wants, err := r.wants(job)
+	if err != nil {
+		ended := failed(errorSandbox, err.Error())
+		ended.Finished = time.Now()
+		return ended
+	}
 	for fresh := 0; fresh < freshTriesMax; {
-		w := r.pool.take(job)
+		w := r.pool.take(wants)
 		if w == nil {
-			var err error
-			if w, err = r.fresh(ctx); ctx.Err() != nil {
+			if w, err = r.fresh(ctx, wants); ctx.Err() != nil {
 				ended := interrupted(ctx, job)
 				ended.Finished = time.Now()
 				return ended
 			} else if err != nil {
 				return lost(err)
 			}
-			w.bind(job)
 			fresh++
 		}
 		ended, fit, err := w.run(ctx, job, line)
-		if fit {
+		if fit && !w.wants.alone && w.number < uint64(r.cfg.RunsMax) && !w.grown() {
 			r.pool.put(w)
 		} else {
 			w.proc.stop()
@@ -175,21 +177,27 @@ func lost(err error) exec.Ended {
 func (r *Runtime) Close() error {
 	r.mu.Lock()
 	r.closed = true
-	live := make([]*process, 0, len(r.live))
-	for p := range r.live {
-		live = append(live, p)
-	}
+	parent := r.parent
 	r.mu.Unlock()
 	r.cancel()
 	r.pool.close()
-	for _, p := range live {
-		p.signal()
-	}
-	for _, p := range live {
-		p.stop()
+	if parent != nil {
+		parent.close()
 	}
 	r.wg.Wait()
-	r.spawner.close()
+	select {
+	case w := <-r.checker:
+		if w != nil {
+			w.proc.stop()
+		}
+		r.checker <- nil
+	default:
+	}
+	r.pool.wait()
+	r.users.close()
+	if r.work != "" {
+		_ = removeAll(r.work)
+	}
 	if err := os.RemoveAll(r.dir); err != nil {
 		return fmt.Errorf("python: cannot remove %s: %w", r.dir, err)
 	}

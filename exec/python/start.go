@@ -1,6 +1,7 @@
 package python
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,10 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"github.com/go-json-experiment/json"
-
-	"github.com/belfryhq/belfry/exec/wire"
 )
 
 const install = "install Python 3.9 or later or name one with --python"
@@ -33,126 +30,123 @@ func find(name string) (string, error) {
 	return path, nil
 }
 
-// probe starts the first worker and learns the version of Python, and the
-// interpreter behind what may be a script that chooses one.
-func (r *Runtime) probe() (*worker, error) {
-	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.StartMax)
+// probe starts the first parent and learns the version of Python, the interpreter
+// behind what may be a script that chooses one, and the sandboxes that it can enter.
+func (r *Runtime) probe() error {
+	var said tail
+	ctx, cancel := context.WithTimeoutCause(r.ctx, r.cfg.StartMax, errSilent)
 	defer cancel()
-	var said strings.Builder
-	w, hello, err := r.launch(ctx, func(l wire.LogLine) { said.WriteString(l.Text + " ") })
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%s does not answer as Python does within %s: %s", r.python, r.cfg.StartMax, install)
+	p, err := startParent(ctx, r.python, r.entry, r.sand, r.environment(), &said)
+	if errors.Is(err, errSilent) {
+		return fmt.Errorf("%s does not answer as Python does within %s: %s", r.python, r.cfg.StartMax, install)
 	}
 	if err != nil {
 		why := err.Error()
-		if said.Len() > 0 {
-			why = cut(strings.TrimSpace(said.String()), errorTypeBytesMax)
+		if text := strings.TrimSpace(said.String()); text != "" {
+			why = strings.Join(strings.Fields(text), " ")
 		}
-		return nil, fmt.Errorf("%s is no Python that Belfry can use (%s): %s", r.python, why, install)
+		return fmt.Errorf("%s is no Python that Belfry can use (%s): %s", r.python, why, install)
 	}
+	r.adopt(p)
 	var major, minor int
-	if _, err := fmt.Sscanf(hello.Python, "%d.%d", &major, &minor); err != nil || major != 3 || minor < 9 {
-		w.proc.stop()
-		return nil, fmt.Errorf("%s is Python %s, which is too old: %s", r.python, hello.Python, install)
+	if _, err := fmt.Sscanf(p.told.Python, "%d.%d", &major, &minor); err != nil || major != 3 || minor < 9 {
+		return fmt.Errorf("%s is Python %s, which is too old: %s", r.python, p.told.Python, install)
 	}
-	if hello.Protocol != protocol {
-		w.proc.stop()
-		return nil, fmt.Errorf("%s speaks protocol %d of the shim, not %d: give the runtime a directory of its own",
-			r.python, hello.Protocol, protocol)
+	if p.told.Protocol != protocol {
+		return fmt.Errorf("%s speaks protocol %d of the shim, not %d: give the runtime a directory of its own",
+			r.python, p.told.Protocol, protocol)
 	}
-	r.version = hello.Python
-	if filepath.IsAbs(hello.Executable) {
-		r.python = hello.Executable
+	r.version, r.levels = p.told.Python, p.told.Levels
+	if filepath.IsAbs(p.told.Executable) {
+		r.python = p.told.Executable
 	}
-	return w, nil
+	return nil
 }
 
-// fresh gives a worker that has served nobody: a spare, else a new one.
-func (r *Runtime) fresh(ctx context.Context) (*worker, error) {
-	r.mu.Lock()
-	var w *worker
-	if n := len(r.spares); n > 0 {
-		w, r.spares = r.spares[n-1], r.spares[:n-1]
-	}
-	r.refill()
-	r.mu.Unlock()
-	if w != nil {
-		return w, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.StartMax)
-	defer cancel()
-	w, _, err := r.launch(ctx, func(wire.LogLine) {})
-	return w, err
+// errSilent is the cause when a parent says nothing in time.
+var errSilent = errors.New("it did not answer in time")
+
+// environment is what all workers have, and the parent itself.
+func (r *Runtime) environment() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "TZ=UTC"}
 }
 
-// refill starts spares, one after the other, until there are enough. It needs
-// mu, and does nothing while it is under way already.
-func (r *Runtime) refill() {
-	if r.filling || r.closed || len(r.spares) >= r.cfg.Spares {
-		return
-	}
-	r.filling = true
-	r.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(r.ctx, r.cfg.StartMax)
-		defer cancel()
-		w, _, err := r.launch(ctx, func(wire.LogLine) {})
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.filling = false
-		if err != nil {
-			if !r.closed {
-				r.cfg.Logger.Warn("no spare python worker: runs start their own", "error", err)
-			}
-			return
-		}
-		r.spares = append(r.spares, w)
-		r.refill()
-	})
-}
-
-// launch starts a process and waits for its hello. What it prints until then
-// goes to line.
-func (r *Runtime) launch(ctx context.Context, line func(wire.LogLine)) (*worker, hello, error) {
-	p, err := startProcess(r.spawner, r.python, r.entry, r.work, r.cfg.Env, line)
-	if err != nil {
-		return nil, hello{}, err
-	}
-	if !r.adopt(p) {
-		p.stop()
-		return nil, hello{}, errClosed
-	}
-	alive := context.AfterFunc(ctx, p.signal)
-	w := &worker{proc: p}
-	var said hello
-	var first response
-	first, w.buf, err = readFrame(p.frames, w.buf)
-	p.empty()
-	p.out.end()
-	switch {
-	case !alive():
-		p.stop()
-		return nil, said, context.Cause(ctx)
-	case errors.Is(err, errGone):
-		return nil, said, fmt.Errorf("python: a worker ended before its hello: %s", p.exit())
-	case err != nil || first.kind != kindHello || json.Unmarshal(first.body, &said) != nil:
-		p.stop()
-		return nil, said, errors.New("python: a worker began with another thing than a hello")
-	}
-	return w, said, nil
-}
-
-// adopt notes a process for Close. False after Close.
-func (r *Runtime) adopt(p *process) bool {
+// adopt makes a parent that of the workers to come. False after Close.
+func (r *Runtime) adopt(p *parent) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return false
+	r.parent = p
+	return !r.closed
+}
+
+// forker is the parent of workers; a new one if the last has been killed.
+func (r *Runtime) forker(ctx context.Context) (*parent, error) {
+	r.starting.Lock()
+	defer r.starting.Unlock()
+	r.mu.Lock()
+	p, closed := r.parent, r.closed
+	r.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed
+	case !p.isOver():
+		return p, nil
 	}
-	r.live[p] = struct{}{}
-	p.whenGone(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.live, p)
-	})
-	return true
+	r.cfg.Logger.Warn("the parent of python workers was killed: another is started")
+	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.StartMax, errSilent)
+	defer cancel()
+	var said tail
+	p, err := startParent(ctx, r.python, r.entry, r.sand, r.environment(), &said)
+	if err != nil {
+		return nil, fmt.Errorf("python: no parent for workers: %w: %s", err, &said)
+	}
+	if !r.adopt(p) {
+		p.close()
+		return nil, errClosed
+	}
+	return p, nil
+}
+
+// fresh has a worker forked that has served nobody, for what a job wants.
+func (r *Runtime) fresh(ctx context.Context, w wants) (*worker, error) {
+	for tries := 0; ; tries++ {
+		p, err := r.forker(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b, values := r.bounds(w)
+		proc, err := newProcess(p, r.work, b, func() { r.users.put(b.UID) })
+		if err == nil {
+			return &worker{proc: proc, wants: w, mask: newMask(values)}, nil
+		}
+		r.users.put(b.UID)
+		if !errors.Is(err, errParent) || tries == freshTriesMax {
+			return nil, err
+		}
+		<-p.ended // so that the next one is another
+	}
+}
+
+// bounds are what a worker is kept to, and the values that are given to it alone.
+func (r *Runtime) bounds(w wants) (_ *bounds, values []string) {
+	b := &bounds{
+		Level: string(w.level), Env: map[string]string{"PATH": os.Getenv("PATH"), "LANG": "C.UTF-8", "TZ": "UTC"},
+		Processes: cmp.Or(w.processes, processesStandard), Files: cmp.Or(w.files, filesStandard),
+	}
+	if w.level == LevelNone {
+		for _, entry := range os.Environ() {
+			name, value, _ := strings.Cut(entry, "=")
+			b.Env[name] = value
+		}
+	}
+	if w.level.rank() >= LevelRestricted.rank() {
+		b.UID = r.users.take()
+	}
+	for name := range strings.SplitSeq(w.env, "\x00") {
+		if value, given := r.cfg.Env[name]; given {
+			b.Env[name] = value
+			values = append(values, value)
+		}
+	}
+	return b, values
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/belfryhq/belfry/exec"
@@ -17,6 +18,8 @@ const (
 	errorCrashed      = "WorkerCrashed"
 	errorTooLarge     = "ResultTooLarge"
 	errorStartFailed  = "WorkerStartFailed"
+	errorSandbox      = "SandboxUnavailable"
+	errorProcessor    = "CPULimitExceeded"
 	errorTypeBytesMax = 200
 )
 
@@ -26,54 +29,65 @@ var errTimeout = errors.New("time-out")
 // errStale says that a worker was gone before it was given the run.
 var errStale = errors.New("the worker is gone")
 
-// key says whose runs a worker serves. What one leaves in the process, no
-// other sees.
-type key struct {
-	function string
-	version  int
-	user     string
+// wants says whose runs a worker serves, and to what it is kept. What one leaves
+// in the process, no other sees. The same version with other code is another
+// function: a stream was restored.
+type wants struct {
+	function, user   string
+	version          int
+	code             string
+	memory           int64
+	level            Level
+	processes, files int
+	env              string // names, each ended by a NUL
+	alone            bool   // it serves one run
 }
 
-// worker is a process that serves the runs of one key, one at a time.
+// wants reads them from a job. The error says that its sandbox cannot be had.
+func (r *Runtime) wants(job *exec.Job) (wants, error) {
+	level, err := r.levelFor(job.Sandbox)
+	return wants{
+		function: job.Function, user: job.UserID, version: job.Version, code: job.Code, memory: job.MemoryLimit,
+		level: level, processes: job.ProcessLimit, files: job.FileLimit, env: strings.Join(job.Env, "\x00"), alone: job.Fresh,
+	}, err
+}
+
+// worker is a process that serves the runs of those who want the same, one at a
+// time.
 type worker struct {
 	proc   *process
 	number uint64 // of the last request
 	buf    []byte // of frames, both ways
-
-	key    key
-	code   string
-	memory int64
+	wants  wants
+	mask   mask
+	ready  bool      // it has said hello
 	since  time.Time // idle since; the pool's
 }
 
-// serves says whether the worker, bound by its first run, can take the job.
-// The same version with other code is another function: a stream was restored.
-func (w *worker) serves(job *exec.Job) bool {
-	return w.code == job.Code && w.memory == job.MemoryLimit
-}
-
-func (w *worker) bind(job *exec.Job) {
-	w.key = keyOf(job)
-	w.code, w.memory = job.Code, job.MemoryLimit
-}
-
-func keyOf(job *exec.Job) key {
-	return key{function: job.Function, version: job.Version, user: job.UserID}
+// grown says that the worker has kept so much memory that it had better go.
+func (w *worker) grown() bool {
+	return w.number%grownEvery == 0 && residentBytes(int(w.proc.pid.Load())) > max(grownBytes, w.wants.memory/2)
 }
 
 // run executes one job. The worker may serve another only if fit. errStale
 // says that nothing was begun.
 func (w *worker) run(ctx context.Context, job *exec.Job, line func(wire.LogLine)) (_ exec.Ended, fit bool, _ error) {
-	alive := context.AfterFunc(ctx, w.proc.signal)
-	w.proc.out.begin(line)
+	answered := make(chan struct{})
+	if job.CPULimit > 0 {
+		var unwatch func()
+		ctx, unwatch = w.watchProcessor(ctx, job.CPULimit)
+		defer unwatch()
+	}
+	alive := context.AfterFunc(ctx, func() { w.end(context.Cause(ctx), answered) })
+	w.proc.out.begin(line, w.mask)
 	w.number++
 	sent := time.Now()
 	w.buf = w.buf[:0]
 	if w.number == 1 {
 		w.buf = appendLoad(w.buf, job)
 	}
-	w.buf = appendRun(w.buf, w.number, job)
-	if _, err := w.proc.requests.Write(w.buf); err != nil && ctx.Err() == nil {
+	w.buf = appendRun(w.buf, w.number, job, sent)
+	if _, err := w.proc.requests.Write(w.buf); err != nil && ctx.Err() == nil && w.number > 1 {
 		alive()
 		w.proc.out.end()
 		return exec.Ended{}, false, errStale
@@ -83,28 +97,71 @@ func (w *worker) run(ctx context.Context, job *exec.Job, line func(wire.LogLine)
 	if err == nil {
 		a, err = r.answer()
 	}
+	close(answered)
 	w.proc.empty()
 	dropped := w.proc.out.end()
-	fit = alive() && err == nil && a.warm && w.proc.frames.Buffered() == 0
+	whole := alive()
+	fit = whole && err == nil && a.warm && w.proc.frames.Buffered() == 0
 	finished := time.Now()
-	if err != nil {
-		started := w.proc.started()
-		ended := w.broken(ctx, err, job)
-		if !started.Before(sent) { // else the last run's
-			ended.Started = clamp(started, sent, finished)
+	var ended exec.Ended
+	switch {
+	case !whole:
+		ended = interrupted(ctx, job)
+		ended.Stopped = "killed"
+		if err == nil {
+			ended.Stopped = "asked"
+			if ended.Error != nil && a.failure != nil {
+				ended.Error.Traceback = cut(a.failure.Traceback, wire.TracebackBytesMax) // where it was
+			}
 		}
-		ended.Finished = finished
-		ended.Dropped = dropped
-		return ended, false, nil
+	case err != nil:
+		ended = w.broken(err)
+	default:
+		ended = a.ended()
 	}
-	ended := a.ended()
-	if a.started > 0 {
-		ended.Started = clamp(time.Unix(0, a.started), sent, finished)
+	started := w.proc.started()
+	if err == nil && a.started > 0 {
+		started = time.Unix(0, a.started)
+	}
+	if !started.Before(sent) { // else it is the last run's
+		ended.Started = clamp(started, sent, finished)
+	}
+	if ended.Kind != wire.Lost {
+		ended.Sandbox = string(w.wants.level)
 	}
 	ended.Finished = finished
 	ended.Dropped = dropped + max(a.dropped, 0)
+	w.conceal(&ended)
 	w.trim()
 	return ended, fit, nil
+}
+
+// end ends a run before its time: its code is told, and has a moment.
+func (w *worker) end(cause error, answered <-chan struct{}) {
+	switch {
+	case errors.Is(cause, errProcessor):
+		w.proc.signal()
+		return
+	case errors.Is(cause, errTimeout):
+		w.proc.tell(syscall.SIGUSR1)
+	default:
+		w.proc.tell(syscall.SIGUSR2)
+	}
+	late := time.NewTimer(askedMax)
+	defer late.Stop()
+	select {
+	case <-answered:
+	case <-late.C:
+		w.proc.signal()
+	}
+}
+
+// conceal masks the secrets in what an attempt came to.
+func (w *worker) conceal(ended *exec.Ended) {
+	ended.Result = w.mask.result(ended.Result)
+	if e := ended.Error; e != nil {
+		e.Message, e.Traceback = w.mask.text(e.Message), w.mask.text(e.Traceback)
+	}
 }
 
 // await reads frames until the answer to the current request, and takes the
@@ -115,6 +172,10 @@ func (w *worker) await(kind byte) (r response, err error) {
 			return r, err
 		}
 		switch {
+		case r.kind == kindHello && !w.ready:
+			if w.ready = true; len(r.body) > 0 {
+				return r, fmt.Errorf("%w: %s", errSandbox, r.body)
+			}
 		case r.number != w.number:
 			return r, fmt.Errorf("a frame of request %d during request %d", r.number, w.number)
 		case r.kind == kindOutput:
@@ -131,15 +192,16 @@ func (w *worker) await(kind byte) (r response, err error) {
 	}
 }
 
-// broken says how a run ended whose worker did not answer. The worker is
-// stopped afterwards.
-func (w *worker) broken(ctx context.Context, err error, job *exec.Job) exec.Ended {
-	if ctx.Err() != nil {
-		w.proc.stop()
-		return interrupted(ctx, job)
-	}
-	how := w.proc.exit()
-	if !errors.Is(err, errGone) {
+// errSandbox says that a worker could not enter its sandbox.
+var errSandbox = errors.New("the sandbox cannot be entered")
+
+// broken says how a run ended whose worker did not answer, and stops the worker.
+func (w *worker) broken(err error) exec.Ended {
+	how, _ := w.proc.exit()
+	switch {
+	case errors.Is(err, errSandbox), !w.ready && errors.Is(err, errGone):
+		return lost(fmt.Errorf("%w: %s", err, how))
+	case !errors.Is(err, errGone):
 		how = "it sent " + err.Error()
 	}
 	return failed(errorCrashed, "the Python process ended during the run: "+how)
@@ -147,10 +209,13 @@ func (w *worker) broken(ctx context.Context, err error, job *exec.Job) exec.Ende
 
 // interrupted says how a run ended that its context ended.
 func interrupted(ctx context.Context, job *exec.Job) exec.Ended {
-	if errors.Is(context.Cause(ctx), errTimeout) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errTimeout):
 		ended := failed(errorTimeout, fmt.Sprintf("no result within %s", job.Timeout))
 		ended.Kind = wire.TimedOut
 		return ended
+	case errors.Is(cause, errProcessor):
+		return failed(errorProcessor, fmt.Sprintf("the run used more than the %s of processor time that it may", job.CPULimit))
 	}
 	return exec.Ended{Kind: wire.Canceled}
 }

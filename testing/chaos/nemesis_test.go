@@ -72,7 +72,7 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		time.Sleep(s.stands())
 		s.signal(syscall.SIGCONT)
 	case workerKilled:
-		all := children(s.p.Pid())
+		all := descendants(s.p.Pid())
 		if thrown = len(all) > 0; thrown {
 			end(all[s.random.IntN(len(all))])
 		}
@@ -81,7 +81,7 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		if kind == workLost && !s.untilARun(ctx) {
 			f.Kind = pythonKilled
 		}
-		all := children(s.p.Pid())
+		all := descendants(s.p.Pid())
 		thrown = len(all) > 0
 		end(all...)
 		s.sound()
@@ -203,7 +203,17 @@ func (s *storm) amidstTheSnapshot() string {
 	return restart
 }
 
-// children are the processes that a process has started.
+// descendants are the processes that a process has started, and those that they
+// have: the parent of Python's workers comes first.
+func descendants(of int) []int {
+	all := children(of)
+	for n := 0; n < len(all); n++ {
+		all = append(all, children(all[n])...)
+	}
+	return all
+}
+
+// children are the processes that a process has started itself.
 func children(of int) (pids []int) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -98,7 +98,8 @@ func freeAddrs(t testing.TB, n int) []string {
 // command is a belfry process that was not started yet.
 func (p *Process) command() *exec.Cmd {
 	args := append([]string{
-		"up", "--data", p.Dir, "--nats-addr", strings.TrimPrefix(p.URL, "nats://"),
+		"up", "--data", p.Dir, "--sandbox", "process", // functions of tests keep a journal outside
+		"--nats-addr", strings.TrimPrefix(p.URL, "nats://"),
 		"--http-addr", p.HTTP, "--raft-addr", p.Raft,
 	}, p.Args...)
 	if p.Program != "" {

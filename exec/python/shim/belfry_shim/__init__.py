@@ -1,5 +1,7 @@
-"""What a worker process does with the frames it is sent.
+"""The parent of all workers, and what a worker does with the frames it is sent.
 
+parent     forks workers, kills them, says when they are gone
+sandbox    what a worker is kept from, by levels
 channel    frames over two file descriptors: the protocol
 serve      one request after the other: run, check
 function   the code of one function: loaded once, called again and again

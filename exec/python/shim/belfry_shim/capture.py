@@ -144,6 +144,24 @@ class _Bytes(io.RawIOBase):
         self.flush()
 
 
+class NoInput(io.TextIOBase):
+    """Stands in for sys.stdin: nobody is there to write to it."""
+
+    name = "<stdin>"
+    encoding = "utf-8"
+
+    def readable(self):
+        return False
+
+    def fileno(self):
+        return 0
+
+    def read(self, *_):
+        raise io.UnsupportedOperation("a function has no standard input: give it data")
+
+    readline = readlines = __next__ = read
+
+
 class Handler(logging.Handler):
     """The root logger's handler: `LEVEL logger: message` on the stream "log"."""
 

@@ -8,7 +8,7 @@ writes to it: a fork closes it.
     requests   load     kind number                 {"name", "version", "code", "memory"}
                run      kind number run_size user_size  run user data
                check    kind number                 {"name", "code"}
-    responses  hello    kind number                 {"protocol", "python", "executable"}
+    responses  hello    kind 0                      why the sandbox was not entered, or nothing
                output   kind number time stream     text
                done     kind number started dropped flags  result, or error
                checked  kind number                 error, or null
@@ -99,6 +99,10 @@ class Channel:
                     sent += write(self._responses, frame[sent:])
         except OSError:
             os._exit(70)
+
+    def hello(self, why):
+        why = why.encode()
+        self.send(HEAD.pack(HEAD.size - 4 + len(why), HELLO, 0) + why)
 
     def output(self, number, time, stream, text):
         """Sends text, as bytes of UTF-8, that was printed at a time in nanoseconds."""

@@ -1,11 +1,7 @@
-"""Limits that a process sets for itself."""
+"""The memory that a run may have."""
 
 import os
 import resource
-
-
-def no_core_dumps():
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def memory(limit):

@@ -1,5 +1,6 @@
 """A return value as JSON; an exception as type, message and traceback."""
 
+import errno
 import json
 import traceback
 from math import isfinite
@@ -28,6 +29,31 @@ def _encoder():
 
 
 _encode = _encoder()
+
+
+def text(value):
+    """A value of our own as JSON, in bytes: whatever the code made of json."""
+    return _encode(value).encode("utf-8", "backslashreplace")
+
+
+class Bounds:
+    """What an error of the system may be about."""
+
+    def __init__(self, processes, files):
+        self.processes = processes
+        self.files = files
+        self.memory = 0
+
+    def hint(self, error):
+        """What to say of an error besides what it says, or nothing."""
+        number = error.errno if isinstance(error, OSError) else 0
+        if number == errno.EAGAIN and isinstance(error, BlockingIOError) or (
+            isinstance(error, RuntimeError) and str(error).startswith("can't start new thread")
+        ):
+            return "a run may have %d processes and threads" % self.processes
+        if number in (errno.EMFILE, errno.ENFILE):
+            return "a run may have %d files open" % self.files
+        return ""
 
 
 class Refusal(Exception):
@@ -66,22 +92,27 @@ def encode(value, bytes_max):
     return data
 
 
-def describe(error, filename):
-    """An exception as a dict. Shows the frames from the function's own code
-    on; never raises, whatever the exception's methods do."""
+def describe(error, filename, bounds):
+    """An exception as JSON, in bytes. Shows the frames from the function's own
+    code on; never raises, whatever the exception's methods do."""
     kind = _try(lambda: str(type(error).__name__)) or "Exception"
     message = _try(lambda: str(error))
     if message is None:
         message = "the exception has no readable message"
+    if isinstance(error, MemoryError):
+        kind, message = "MemoryLimitExceeded", "the run needs more memory than its %d bytes" % bounds.memory
+    hint = _try(lambda: bounds.hint(error))
+    if hint:
+        message = "%s: %s" % (message, hint)
     trace = _try(lambda: _traceback(error, filename))
     if trace is None:  # out of memory, most likely: let go of what the frames hold
         _try(lambda: traceback.clear_frames(error.__traceback__))
         trace = ""
-    return {
+    return text({
         "type": _cut(kind, 200),
         "message": _cut(message, MESSAGE_BYTES_MAX),
         "traceback": _cut(trace, TRACEBACK_BYTES_MAX),
-    }
+    })
 
 
 class _Flaw(Exception):

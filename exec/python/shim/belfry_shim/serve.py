@@ -1,22 +1,26 @@
 """One request after the other, until the other side is gone."""
 
-import json
 import mmap
 import os
-import select
+import signal
+import sys
 from time import time_ns
 
 import valstorm
+from valstorm._stop import Canceled, TimedOut
 from valstorm.models import User
 
 from belfry_shim import channel, limits, outcome
-from belfry_shim.capture import Capture
+from belfry_shim.capture import Capture, NoInput
+from belfry_shim.check import check
 from belfry_shim.function import Function, finish
 
 OUTPUT_BYTES_MAX = 1 << 20
 RESULT_BYTES_MAX = 256 << 10
 CLOCK_BYTES = 8
-SPARE_AFTER = 0.01  # seconds
+
+# How a run is told to end.
+STOPS = {signal.SIGUSR1: TimedOut, signal.SIGUSR2: Canceled}
 
 # Flags of an answer.
 WARM, FAILED = 1, 2
@@ -30,13 +34,21 @@ _RUN = _BODY + channel.RUN_SIZES.size
 class Worker:
     """Serves runs of one function, or checks; one at a time."""
 
-    def __init__(self, channel, clock):
+    def __init__(self, channel, clock, bounds):
         self.channel = channel
+        self.bounds = bounds  # for messages: what an error may be about
         self.clock = clock  # shared memory: when the function's first line began
         self.capture = Capture(channel, OUTPUT_BYTES_MAX)
         self.function = None  # once its code came
         self.execute = None  # once its module ran
         self.started = 0
+        self.calling = False  # a run can be told to end
+
+    def told(self, number, _):
+        """The code of the run learns by an exception that it is to end."""
+        if self.calling:
+            self.calling = False
+            raise STOPS[number](STOPS[number].__doc__)
 
     def serve(self):
         while True:
@@ -58,9 +70,12 @@ class Worker:
         self.started = 0
         self.capture.begin(number)
         try:
+            self.calling = True
             body = self.call(frame)
+            self.calling = False
         except BaseException as error:
-            body = json.dumps(outcome.describe(error, self.function.filename)).encode()
+            self.calling = False
+            body = outcome.describe(error, self.function.filename, self.bounds)
             # A module that did not load is not half used again, and a process
             # that ran out of memory is full of holes.
             unfit = self.started == 0 or isinstance(error, MemoryError)
@@ -77,6 +92,7 @@ class Worker:
         valstorm.run._now(frame[_RUN:user_at])
         execute = self.execute
         if execute is None:
+            self.bounds.memory = self.function.memory
             limits.memory(self.function.memory)
             self.execute = execute = self.function.load()
         user = User._of(channel.value(frame[user_at:data_at]))
@@ -89,9 +105,7 @@ class Worker:
         return outcome.encode(value, RESULT_BYTES_MAX)
 
     def check(self, number, name, code):
-        from belfry_shim.check import check
-
-        self.channel.checked(number, json.dumps(check(name, code)).encode())
+        self.channel.checked(number, outcome.text(check(name, code)))
 
 
 def children_left():
@@ -104,12 +118,14 @@ def children_left():
         return False
 
 
-def main(requests, responses, clock):
-    limits.no_core_dumps()
-    worker = Worker(channel.Channel(requests, responses), mmap.mmap(clock, CLOCK_BYTES))
+def main(requests, responses, clock, why, processes, files):
+    pipe = channel.Channel(requests, responses)
+    pipe.hello(why)
+    if why:
+        os._exit(1)
+    worker = Worker(pipe, mmap.mmap(clock, CLOCK_BYTES), outcome.Bounds(processes, files))
     os.close(clock)
-    # A spare process has time to import what async code will need; one that is
-    # started for a run gets it at once.
-    if not select.select([requests], [], [], SPARE_AFTER)[0]:
-        import asyncio  # noqa: F401
+    sys.stdin = NoInput()
+    for number in STOPS:
+        signal.signal(number, worker.told)
     worker.serve()

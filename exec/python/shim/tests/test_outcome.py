@@ -12,6 +12,10 @@ def raised(function, *args):
     raise AssertionError("nothing was raised")
 
 
+def described(error, filename):
+    return json.loads(outcome.describe(error, filename, outcome.Bounds(64, 256)))
+
+
 class Encode(unittest.TestCase):
     def test_is_compact_json(self):
         value = {"a": [1, 2.5, None, True, "é"], "b": {}}
@@ -54,7 +58,7 @@ class Describe(unittest.TestCase):
         def fails():
             raise ValueError("why")
 
-        told = outcome.describe(raised(scope["f"], fails), name)
+        told = described(raised(scope["f"], fails), name)
         self.assertEqual((told["type"], told["message"]), ("ValueError", "why"))
         self.assertIn("in fails", told["traceback"])
         self.assertNotIn("in raised", told["traceback"])
@@ -66,18 +70,18 @@ class Describe(unittest.TestCase):
 
             __repr__ = __str__
 
-        told = outcome.describe(raised(self._raise, Bad()), "")
+        told = described(raised(self._raise, Bad()), "")
         self.assertEqual(told["type"], "Bad")
         self.assertTrue(told["message"])
 
     def test_cuts_the_middle(self):
-        told = outcome.describe(raised(self._raise, ValueError("a" * 99999 + "z")), "")
+        told = described(raised(self._raise, ValueError("a" * 99999 + "z")), "")
         self.assertLessEqual(len(told["message"].encode()), outcome.MESSAGE_BYTES_MAX)
         self.assertTrue(told["message"].startswith("aaa"))
         self.assertTrue(told["message"].endswith("z"))
 
     def test_is_always_json(self):
-        json.dumps(outcome.describe(raised(self._raise, ValueError("\ud800\0")), "")).encode()
+        described(raised(self._raise, ValueError("\ud800\0")), "")
 
     @staticmethod
     def _raise(error):

@@ -5,5 +5,6 @@
 """
 
 from valstorm._run import Run as _Run
+from valstorm._stop import Canceled, Stopped, TimedOut  # noqa: F401
 
 run = _Run()

@@ -3,7 +3,7 @@
 import json
 
 # The fields of a run, in the order in which they are sent.
-ID, ATTEMPT, SCHEDULED_US, FUNCTION, NAME, VERSION, SOURCE_KIND, SOURCE_ID = range(8)
+ID, ATTEMPT, SCHEDULED_US, FUNCTION, NAME, VERSION, SOURCE_KIND, SOURCE_ID, DEADLINE_US = range(9)
 
 
 class Source:
@@ -36,7 +36,7 @@ class Run:
 
     def __init__(self):
         self._raw = None
-        self._read = (None,) * (SOURCE_ID + 1)
+        self._read = (None,) * (DEADLINE_US + 1)
 
     def _now(self, raw):
         """Takes the run, as JSON; it is read when somebody looks."""
@@ -61,12 +61,12 @@ class Run:
     @property
     def scheduled_for(self):
         """When the run was due: an aware datetime in UTC."""
-        micros = self._fields[SCHEDULED_US]
-        if micros is None:
-            return None
-        from datetime import datetime, timedelta, timezone
+        return _time(self._fields[SCHEDULED_US])
 
-        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)
+    @property
+    def deadline(self):
+        """When its time-out is over: an aware datetime in UTC, or None."""
+        return _time(self._fields[DEADLINE_US])
 
     @property
     def function(self):
@@ -88,5 +88,26 @@ class Run:
             return None
         return Source(self._fields[SOURCE_KIND], self._fields[SOURCE_ID])
 
+    @property
+    def trigger(self):
+        """The id of the trigger that it came from, or None."""
+        return self._of("trigger")
+
+    @property
+    def item(self):
+        """The id of the scheduled item that it came from, or None."""
+        return self._of("item")
+
+    def _of(self, kind):
+        return self._fields[SOURCE_ID] if self._fields[SOURCE_KIND] == kind else None
+
     def __repr__(self):
         return "Run(id=%r, attempt=%r, function=%r)" % (self.id, self.attempt, self.function)
+
+
+def _time(micros):
+    if micros is None:
+        return None
+    from datetime import datetime, timedelta, timezone
+
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)

@@ -1,0 +1,376 @@
+"""What a worker is kept from.
+
+    none        nothing: it has the rights of the executor
+    process     a session and a directory of its own, limits of processes, files and
+                core dumps, no new privileges
+    restricted  besides: a user of its own (when the executor is root) without
+                capabilities; Landlock: reads Python and the system's libraries,
+                writes its own directory, signals nobody outside; seccomp: none of
+                the system calls that reach around the others
+    isolated    besides: namespaces of its own: no network, no processes but its own
+
+Each level is entered by a forked process for itself, and cannot be left. The
+numbers are the kernel's: see landlock(7), seccomp(2), capabilities(7).
+"""
+
+import os
+import resource
+import signal
+import struct
+import sys
+
+try:
+    import ctypes
+
+    _libc = ctypes.CDLL(None, use_errno=True)
+except (ImportError, OSError):
+    _libc = None
+
+LEVELS = ("none", "process", "restricted", "isolated")
+
+# A file of a run may have so many bytes, so that it does not fill the disk.
+FILE_BYTES_MAX = 1 << 30
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_SECCOMP = 1, 4, 8, 22
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
+PR_CAP_AMBIENT_RAISE = 2
+PR_CAPBSET_DROP = 24
+CAP_DAC_READ_SEARCH = 2
+CAP_LAST = 40
+SECCOMP_MODE_FILTER = 2
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEW = 0x7E020080  # any of them, with cgroup and time
+
+# What all may read: Python and the system's libraries come first, then what
+# libraries look up. Nothing of it is secret: /etc/shadow, keys and the
+# configuration of services are not among it.
+READABLE = (
+    "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt",
+    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/timezone", "/etc/os-release",
+    "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/resolv.conf",
+    "/etc/services", "/etc/protocols", "/etc/mime.types", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates",
+    "/etc/pki/tls/certs", "/etc/pki/ca-trust", "/etc/alternatives", "/etc/fonts",
+    "/proc/cpuinfo", "/proc/meminfo", "/proc/sys/kernel/osrelease", "/sys/devices/system/cpu",
+    "/dev/urandom", "/dev/random", "/dev/zero",
+)
+WRITABLE_DEVICES = ("/dev/null", "/dev/full")
+
+
+class Sandbox:
+    """The levels of one parent. Workers can have users of their own from
+    `own_user` on, or not if it is None. If Python lies where only root may read,
+    they may read what root may, within the bounds of Landlock."""
+
+    def __init__(self, own_user):
+        self.own_user = own_user
+        self.python = tuple(p for p in sys.path if p) + (sys.prefix, sys.base_prefix)
+        self.read_all = own_user is not None and not all(map(_open_to_others, self.python))
+        self.abi = _landlock_abi()
+
+    def levels(self):
+        """Each level with "" if it can be entered, or why not: it is tried."""
+        found = {"none": ""}
+        for level in LEVELS[1:]:
+            found[level] = self._tried(level)
+        return found
+
+    def _tried(self, level):
+        r, w = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                if fork(level):
+                    os._exit(0)
+                self.enter(level, "/", self.own_user, {}, 64, 64)
+                os.write(w, b"+")
+            except BaseException as err:
+                os.write(w, (str(err) or repr(err)).encode())
+            finally:
+                os._exit(0)
+        os.close(w)
+        said = os.read(r, 4096).decode()  # at the end of all writers
+        os.close(r)
+        os.waitpid(pid, 0)
+        return "" if said == "+" else said or "it cannot be entered"
+
+    def enter(self, level, dir, uid, env, processes, files):
+        """Puts this process into a level, for good. Raises OSError."""
+        rank = LEVELS.index(level)
+        os.setsid()
+        os.umask(0o077)
+        os.chdir(dir)
+        if rank > 0:
+            os.environ.clear()
+        os.environ.update(env)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if rank == 0:
+            _belongs()
+            return
+        if _libc is None:
+            raise OSError("this Python has no ctypes, which sandboxes need")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, FILE_BYTES_MAX))
+        if rank > 1:
+            rules = self._prepare(dir)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        if rank > 1 and uid is not None:
+            self._become(uid)
+        if uid is None:
+            processes += _processes_of(os.getuid())
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+        _belongs()
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+        if rank > 1:
+            if uid is None:
+                _capabilities(0)
+            _restrict(rules)
+            _filter_calls()
+
+    def _prepare(self, dir):
+        """A Landlock ruleset, as a descriptor."""
+        if self.abi < 1:
+            raise OSError("the kernel has no Landlock")
+        if self.abi < 6 and self.own_user is None:
+            raise OSError("the kernel's Landlock (version %d) does not bound signals: version 6 does, or run as root" % self.abi)
+        handled = _ALL[min(self.abi, len(_ALL) - 1)]
+        attr = struct.pack("=QQQ", handled, 0, _SCOPES)
+        size = 24 if self.abi >= 6 else 8  # what the kernel knows
+        ruleset = _syscall(_CALLS["landlock_create_ruleset"], ctypes.c_char_p(attr), ctypes.c_size_t(size), 0)
+        read = _EXECUTE | _READ_FILE | _READ_DIR
+        for path in READABLE + self.python + ("/proc/self",):
+            _allow(ruleset, path, read & handled)
+        for path in WRITABLE_DEVICES:
+            _allow(ruleset, path, (_READ_FILE | _WRITE_FILE | _TRUNCATE) & handled)
+        _allow(ruleset, dir if dir != "/" else "/dev/null", handled & ~(_MAKE_CHAR | _MAKE_BLOCK))
+        return ruleset
+
+    def _become(self, uid):
+        """Changes the user, and gives up all capabilities but one, if needed."""
+        for capability in range(CAP_LAST + 1):
+            if capability != CAP_DAC_READ_SEARCH or not self.read_all:
+                _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # beyond the last: no harm
+        if self.read_all:
+            _prctl(PR_SET_KEEPCAPS, 1)
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        _capabilities(1 << CAP_DAC_READ_SEARCH if self.read_all else 0)
+        if self.read_all:  # for programs that the code starts, Python among them
+            _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH)
+        _prctl(PR_SET_DUMPABLE, 1)  # else /proc/self is root's
+
+
+def fork(level):
+    """os.fork; at the level isolated the child has namespaces of its own. The
+    process in between, which a PID namespace needs, ends at once; the child is
+    ours, as we are its subreaper."""
+    if level != "isolated":
+        return os.fork()
+    r, w = os.pipe()
+    between = os.fork()
+    if between == 0:
+        try:
+            os.close(r)
+            _unshare()
+            gate, held = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.close(w)
+                os.close(held)
+                os.read(gate, 1)  # until the process in between has ended: a child is to end with its parent
+                os.close(gate)
+                return 0
+            os.write(w, b"%d" % child)
+        except OSError as err:
+            os.write(w, b"!" + str(err).encode())
+        os._exit(0)
+    os.close(w)
+    said = os.read(r, 4096)
+    os.close(r)
+    os.waitpid(between, 0)
+    if not said[:1].isdigit():
+        raise OSError(said[1:].decode() or "no namespaces")
+    return int(said)
+
+
+def _unshare():
+    if _libc is None:
+        raise OSError("this Python has no ctypes, which sandboxes need")
+    flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+    uid, gid = os.getuid(), os.getgid()
+    if uid != 0:
+        flags |= CLONE_NEWUSER
+    if _libc.unshare(flags) != 0:
+        raise OSError("no namespaces: %s" % os.strerror(ctypes.get_errno()))
+    if uid != 0:
+        for name, text in (("setgroups", "deny"), ("uid_map", "%d %d 1" % (uid, uid)), ("gid_map", "%d %d 1" % (gid, gid))):
+            with open("/proc/self/" + name, "w") as file:
+                file.write(text)
+
+
+def subreaper():
+    """Makes orphans among the descendants of this process its children."""
+    if _libc is not None and sys.platform == "linux":
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children():
+    """The processes that have this one as their parent; none if nobody tells."""
+    try:
+        with open("/proc/self/task/%d/children" % os.getpid()) as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
+def _belongs():
+    """A worker ends with its parent, and is the parent of its orphans."""
+    subreaper()
+    if _libc is not None and sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _open_to_others(path):
+    """Whether any user may read what lies there; what is not there, they may."""
+    try:
+        mode = os.stat(path).st_mode
+        if mode & 0o004 == 0:
+            return False
+        while path != "/":
+            path = os.path.dirname(path)
+            if os.stat(path).st_mode & 0o001 == 0:
+                return False
+    except OSError:
+        pass
+    return True
+
+
+def _processes_of(uid):
+    """How many processes and threads a user has."""
+    count = 0
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        try:
+            if name.isdigit() and os.stat("/proc/" + name).st_uid == uid:
+                count += os.stat("/proc/%s/task" % name).st_nlink - 2
+        except OSError:
+            pass  # it has ended
+    return count
+
+
+def _prctl(option, *args):
+    args = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in args]
+    args += [ctypes.c_ulong(0)] * (4 - len(args))
+    if _libc.prctl(option, *args) != 0:
+        raise OSError("prctl %d: %s" % (option, os.strerror(ctypes.get_errno())))
+
+
+def _syscall(number, *args):
+    got = _libc.syscall(ctypes.c_long(number), *args)
+    if got < 0:
+        raise OSError("system call %d: %s" % (number, os.strerror(ctypes.get_errno())))
+    return got
+
+
+def _capabilities(mask):
+    """Sets effective, permitted and inheritable capabilities."""
+    header = struct.pack("=Ii", 0x20080522, 0)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    data = struct.pack("=6I", low, low, low, high, high, high)
+    if _libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(data)) != 0:
+        raise OSError("capset: %s" % os.strerror(ctypes.get_errno()))
+
+
+# Landlock.
+
+_CALLS = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
+
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_MAKE_CHAR, _MAKE_BLOCK, _TRUNCATE, _IOCTL_DEV = 1 << 6, 1 << 11, 1 << 14, 1 << 15
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+# All that a version handles, from 1 on; the fifth added device ioctls.
+_ALL = (0, 0x1FFF, 0x3FFF, 0x7FFF, 0x7FFF, 0xFFFF)
+_SCOPES = 3  # abstract sockets and signals stay within the sandbox
+
+
+def _landlock_abi():
+    if _libc is None or sys.platform != "linux":
+        return 0
+    return max(0, _libc.syscall(ctypes.c_long(_CALLS["landlock_create_ruleset"]), None, ctypes.c_size_t(0), ctypes.c_uint(1)))
+
+
+def _allow(ruleset, path, rights):
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # what is not there cannot be read
+    try:
+        if not os.path.isdir(path):
+            rights &= _OF_FILES
+        rule = struct.pack("=Qi", rights, fd)
+        _syscall(_CALLS["landlock_add_rule"], ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint(0))
+    finally:
+        os.close(fd)
+
+
+def _restrict(ruleset):
+    _syscall(_CALLS["landlock_restrict_self"], ctypes.c_int(ruleset), ctypes.c_uint(0))
+    os.close(ruleset)
+
+
+# Seccomp: by the name of the machine, its number in audit.h and the numbers of
+# the calls that are refused with EPERM: tracing and reading others, mounts and
+# namespaces, modules, keys, clocks, and what goes around the kernel's checks.
+_REFUSED = (
+    "ptrace process_vm_readv process_vm_writev process_madvise pidfd_getfd kcmp mount umount2 pivot_root chroot unshare setns "
+    "mount_setattr open_tree move_mount fsopen fsconfig fsmount fspick bpf perf_event_open userfaultfd keyctl add_key "
+    "request_key kexec_load kexec_file_load init_module finit_module delete_module reboot swapon swapoff settimeofday "
+    "clock_settime clock_adjtime adjtimex sethostname setdomainname syslog acct quotactl quotactl_fd open_by_handle_at "
+    "name_to_handle_at io_uring_setup io_uring_enter io_uring_register personality vhangup lookup_dcookie nfsservctl "
+    "fanotify_init iopl ioperm modify_ldt migrate_pages move_pages"
+).split()
+_MACHINES = {
+    "x86_64": (0xC000003E, 56, 435, dict(zip(_REFUSED, (
+        101, 310, 311, 440, 438, 312, 165, 166, 155, 161, 272, 308,
+        442, 428, 429, 430, 431, 432, 433, 321, 298, 323, 250, 248,
+        249, 246, 320, 175, 313, 176, 169, 167, 168, 164,
+        227, 305, 159, 170, 171, 103, 163, 179, 443, 304,
+        303, 425, 426, 427, 135, 153, 212, 180,
+        300, 172, 173, 154, 256, 279,
+    )))),
+    "aarch64": (0xC00000B7, 220, 435, dict(zip(_REFUSED, (
+        117, 270, 271, 440, 438, 272, 40, 39, 41, 51, 97, 268,
+        442, 428, 429, 430, 431, 432, 433, 280, 241, 282, 219, 217,
+        218, 104, 294, 105, 273, 106, 142, 224, 225, 170,
+        112, 266, 171, 161, 162, 116, 89, 60, 443, 265,
+        264, 425, 426, 427, 92, 58, 18, 42,
+        262, None, None, None, 238, 239,
+    )))),
+}
+_EPERM, _ENOSYS = 1, 38
+_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+
+
+def _program(machine):
+    """The filter, as the kernel wants it."""
+    arch, clone, clone3, refused = _MACHINES[machine]
+    load, equal, above, bits, answer = 0x20, 0x15, 0x35, 0x45, 0x06
+    numbers = sorted(n for n in refused.values() if n is not None)
+    lines = [(load, 0, 0, 4), (equal, 1, 0, arch), (answer, 0, 0, _KILL), (load, 0, 0, 0)]
+    lines += [(above, 0, 1, 0x40000000), (answer, 0, 0, _ERRNO | _EPERM)]  # x32
+    lines += [(equal, 0, 1, clone3), (answer, 0, 0, _ERRNO | _ENOSYS)]  # libc then takes clone
+    lines += [(equal, 0, 3, clone), (load, 0, 0, 16), (bits, 0, 1, CLONE_NEW), (answer, 0, 0, _ERRNO | _EPERM), (load, 0, 0, 0)]
+    for number in numbers:
+        lines += [(equal, 0, 1, number), (answer, 0, 0, _ERRNO | _EPERM)]
+    lines.append((answer, 0, 0, _ALLOW))
+    return b"".join(struct.pack("=HBBI", *line) for line in lines), len(lines)
+
+
+def _filter_calls():
+    machine = os.uname().machine
+    if machine not in _MACHINES:
+        raise OSError("no list of system calls for %s" % machine)
+    program, length = _program(machine)
+    held = ctypes.create_string_buffer(program)
+    header = struct.pack("@HP", length, ctypes.addressof(held))
+    _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header))
