@@ -6,6 +6,9 @@ import (
 	"io"
 	"os"
 	osexec "os/exec"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,5 +120,53 @@ func BenchmarkBareWorker(b *testing.B) {
 				run(b, r, w, buf)
 			}
 		})
+	})
+}
+
+// BenchmarkColdRun is the first run of a function that nobody has called yet, at
+// the levels that this machine offers: a fork, the sandbox, the module, the run.
+func BenchmarkColdRun(b *testing.B) {
+	r, err := python.New(python.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = r.Close() })
+	low, err := python.New(python.Config{Sandbox: python.LevelProcess})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = low.Close() })
+	var functions atomic.Int64
+	first := func(b *testing.B, r *python.Runtime, level string) {
+		job := exec.Job{
+			Run: "run_1", Attempt: 1, Function: "fun_" + strconv.FormatInt(functions.Add(1), 10), FunctionName: "noop", Version: 1,
+			Code: "def execute(current_user, **kwargs):\n    return 1\n", Timeout: time.Minute, MemoryLimit: 512 << 20, Sandbox: level,
+		}
+		if ended := r.Run(b.Context(), &job, func(wire.LogLine) {}); ended.Kind != wire.Completed {
+			b.Errorf("ended %s: %+v", ended.Kind, ended.Error)
+		}
+	}
+	b.Run("process", func(b *testing.B) {
+		for b.Loop() {
+			first(b, low, "")
+		}
+	})
+	for _, o := range r.Offers() {
+		if o.Why == "" && (o.Level == python.LevelRestricted || o.Level == python.LevelIsolated) {
+			b.Run(string(o.Level), func(b *testing.B) {
+				for b.Loop() {
+					first(b, r, string(o.Level))
+				}
+			})
+		}
+	}
+	b.Run("200 at once", func(b *testing.B) {
+		for b.Loop() {
+			var all sync.WaitGroup
+			for range 200 {
+				all.Go(func() { first(b, r, "") })
+			}
+			all.Wait()
+		}
 	})
 }

@@ -160,7 +160,7 @@ func TestMisbehavingCode(t *testing.T) {
 		"WorkerCrashed":   "    import os; os._exit(3)",
 		"ResultNotJSON":   "    return object()",
 		"ResultTooLarge":  "    return 'x' * 10_000_000",
-		"MemoryError":     "    return len(bytearray(1 << 32))",
+		"MemoryLimitExceeded":     "    return len(bytearray(1 << 32))",
 		"RecursionError":  "    return execute(current_user)",
 		"Completed flood": "    print('x' * 100 * 1024 * 1024)\n    return 1",
 		"Completed fork":  "    import os\n    if os.fork() == 0:\n        return 'child'\n    return 'parent'",

@@ -168,17 +168,17 @@ def fork(level):
     if level != "isolated":
         return os.fork()
     r, w = os.pipe()
+    gate, held = os.pipe()
     between = os.fork()
     if between == 0:
         try:
             os.close(r)
+            os.close(held)
             _unshare()
-            gate, held = os.pipe()
             child = os.fork()
             if child == 0:
                 os.close(w)
-                os.close(held)
-                os.read(gate, 1)  # until the process in between has ended: a child is to end with its parent
+                os.read(gate, 1)  # until it is ours: it is to end when its parent does
                 os.close(gate)
                 return 0
             os.write(w, b"%d" % child)
@@ -186,9 +186,11 @@ def fork(level):
             os.write(w, b"!" + str(err).encode())
         os._exit(0)
     os.close(w)
+    os.close(gate)
     said = os.read(r, 4096)
     os.close(r)
     os.waitpid(between, 0)
+    os.close(held)
     if not said[:1].isdigit():
         raise OSError(said[1:].decode() or "no namespaces")
     return int(said)
