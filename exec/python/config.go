@@ -47,7 +47,7 @@ type Config struct {
 	Dir string
 	// Idle bounds the warm workers that wait for their next run; the one
 	// unused for longest goes first. Defaults to four times the processors, at
-	// least 16: each takes some 5 MB.
+	// least 16: each has about 3 MB of its own.
 	Idle int
 	// IdleFor is how long a worker is kept without a run. Defaults to 5m.
 	IdleFor time.Duration
