@@ -155,16 +155,16 @@ func TestMisbehavingCode(t *testing.T) {
 	c := p.Client(api.Admin)
 	wants := map[string]string{}
 	for name, code := range map[string]string{
-		"ValueError":      "    raise ValueError('no')",
-		"Timeout":         "    while True: pass",
-		"WorkerCrashed":   "    import os; os._exit(3)",
-		"ResultNotJSON":   "    return object()",
-		"ResultTooLarge":  "    return 'x' * 10_000_000",
-		"MemoryLimitExceeded":     "    return len(bytearray(1 << 32))",
-		"RecursionError":  "    return execute(current_user)",
-		"Completed flood": "    print('x' * 100 * 1024 * 1024)\n    return 1",
-		"Completed fork":  "    import os\n    if os.fork() == 0:\n        return 'child'\n    return 'parent'",
-		"Completed good":  "    return 'good'",
+		"ValueError":          "    raise ValueError('no')",
+		"Timeout":             "    while True: pass",
+		"WorkerCrashed":       "    import os; os._exit(3)",
+		"ResultNotJSON":       "    return object()",
+		"ResultTooLarge":      "    return 'x' * 10_000_000",
+		"MemoryLimitExceeded": "    return len(bytearray(1 << 32))",
+		"RecursionError":      "    return execute(current_user)",
+		"Completed flood":     "    print('x' * 100 * 1024 * 1024)\n    return 1",
+		"Completed fork":      "    import os\n    if os.fork() == 0:\n        return 'child'\n    return 'parent'",
+		"Completed good":      "    return 'good'",
 	} {
 		source := "def execute(current_user, **kwargs):\n" + code + "\n"
 		input := api.FunctionInput{Name: &name, Code: &source}
