@@ -77,11 +77,10 @@ const messageBytesMax = 256 << 10
 // startParent starts an interpreter on the shim and waits for its hello. What it
 // prints goes to said.
 func startParent(ctx context.Context, python, entry string, config sandConfig, env []string, said *tail) (*parent, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("python: no socket for the parent of workers: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "python"), os.NewFile(uintptr(pair[1]), "python")
 	conn, err := net.FileConn(ours)
 	_ = ours.Close()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -106,7 +107,7 @@ type users struct {
 
 // newUsers holds a block of users, or returns nil if we cannot change users.
 func newUsers() (*users, error) {
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
 		return nil, nil
 	}
 	for block := range usersBlocks {
