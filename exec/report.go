@@ -54,6 +54,12 @@ func (s *session) report(r *wire.Run, ended Ended, out *output) []byte {
 	if out != nil {
 		b = s.appendOutput(b, out)
 	}
+	if ended.Sandbox != "" {
+		b = appendText(append(b, `,"sandbox":`...), ended.Sandbox)
+	}
+	if ended.Stopped != "" {
+		b = appendText(append(b, `,"stopped":`...), ended.Stopped)
+	}
 	return append(b, `}}`...)
 }
 

@@ -42,6 +42,22 @@ type Job struct {
 	Data         jsontext.Value // an object
 	Timeout      time.Duration
 	MemoryLimit  int64 // bytes; 0 is none
+	// Fresh asks for a process of its own, that serves no other run.
+	Fresh bool
+	// Sandbox is the least level that the function wants: "none", "process",
+	// "restricted" or "isolated"; "" is whatever the runtime offers.
+	Sandbox string
+	// CPULimit is how much processor time all processes of the run may take; 0
+	// is none but what the time-out leaves.
+	CPULimit time.Duration
+	// ProcessLimit and FileLimit bound the processes and threads of the run, and
+	// the open files of each process; 0 is the runtime's default.
+	ProcessLimit, FileLimit int
+	// OutputLimit is how many bytes of output are kept; 0 is wire.OutputBytesMax.
+	OutputLimit int64
+	// Env names the variables that the runtime gives to this function, of those
+	// that it was given itself.
+	Env []string
 }
 
 // Ended is how an attempt ended.
@@ -55,4 +71,9 @@ type Ended struct {
 	Error    *wire.Error
 	// Dropped is how many bytes of output were not given to line.
 	Dropped int64
+	// Sandbox is the level in which the attempt ran; "" if it never began.
+	Sandbox string
+	// Stopped is how an attempt ended that was told to end: "asked" when its code
+	// did so itself, "killed" when it did not; else "".
+	Stopped string
 }

@@ -49,6 +49,8 @@ func (s *session) execute(ctx context.Context, h *held) {
 		Function: r.Function, FunctionName: r.FunctionName, Version: r.Version, Code: h.code,
 		User: r.User, UserID: r.UserID, Data: r.Data,
 		Timeout: time.Duration(r.TimeoutMS) * time.Millisecond, MemoryLimit: r.MemoryLimit,
+		Fresh: r.Fresh, Sandbox: r.Sandbox, CPULimit: time.Duration(r.CPULimitMS) * time.Millisecond,
+		ProcessLimit: r.ProcessLimit, FileLimit: r.FileLimit, OutputLimit: r.OutputLimit, Env: r.Env,
 	}, out.add)
 	out.close(ended.Dropped)
 	if ended.Kind == wire.Canceled {

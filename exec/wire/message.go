@@ -126,6 +126,13 @@ type Run struct {
 	Data         jsontext.Value `json:"data"` // an object
 	TimeoutMS    int64          `json:"timeout_ms"`
 	MemoryLimit  int64          `json:"memory_limit"` // bytes
+	Fresh        bool           `json:"fresh,omitzero"`
+	Sandbox      string         `json:"sandbox,omitzero"` // the least level
+	CPULimitMS   int64          `json:"cpu_limit_ms,omitzero"`
+	ProcessLimit int            `json:"process_limit,omitzero"`
+	FileLimit    int            `json:"file_limit,omitzero"`
+	OutputLimit  int64          `json:"output_limit,omitzero"` // bytes
+	Env          []string       `json:"env,omitzero"`          // names
 	// Code is absent when this incarnation was sent this version before. An
 	// executor that does not have it reports ReportCodeMissing and is sent
 	// the same attempt again, with the code.

@@ -57,6 +57,11 @@ type Outcome struct {
 	LogsTruncated bool `json:"logs_truncated,omitzero"`
 	// LogBytes is the size of all output, kept or not.
 	LogBytes int64 `json:"log_bytes,omitzero"`
+	// Sandbox is the level in which the attempt ran; "" if it never began.
+	Sandbox string `json:"sandbox,omitzero"`
+	// Stopped says of an attempt that was told to end whether its code did so
+	// ("asked") or its processes were killed ("killed").
+	Stopped string `json:"stopped,omitzero"`
 }
 
 // Error is why an attempt failed.
