@@ -54,6 +54,13 @@ func functionFlags() []cli.Flag {
 		text("retry", "attempts when the code raises or times out: a `NUMBER`, or {\"max_attempts\": 3, \"backoff\": \"10s\"}"),
 		text("on-executor-loss", "`WHAT` follows when an executor is lost: retry or fail (default: retry)"),
 		text("pool", "the `POOL` of executors that run it (default: default)"),
+		text("isolation", "`HOW` runs share processes: warm, or fresh for a process of its own (default: warm)"),
+		text("sandbox", "the least `LEVEL` to run in: none, process, restricted or isolated (default: the executor's own)"),
+		text("cpu-limit", "how much processor time a run may use: a `DURATION` such as 30s (default: 0s, no limit)"),
+		whole("process-limit", "how many processes and threads a run may have: a `NUMBER`", "64"),
+		whole("file-limit", "how many files each process of a run may hold open: a `NUMBER`", "256"),
+		text("output-limit", "how much output of a run is kept: a `SIZE` such as 64KiB (default: 1MiB)"),
+		&cli.StringSliceFlag{Name: "env", Usage: "a variable of the executor that the code gets, by `NAME`; again for each; '' for none"},
 	}
 }
 
@@ -65,6 +72,13 @@ func functionInput(s *session) (api.FunctionInput, error) {
 		MemoryLimit:    s.text("memory-limit"),
 		OnExecutorLoss: s.text("on-executor-loss"),
 		Pool:           s.text("pool"),
+		Isolation:      s.text("isolation"),
+		Sandbox:        s.text("sandbox"),
+		CPULimit:       s.text("cpu-limit"),
+		ProcessLimit:   given(s, "process-limit", s.line.Int),
+		FileLimit:      given(s, "file-limit", s.line.Int),
+		OutputLimit:    s.text("output-limit"),
+		Env:            given(s, "env", s.env),
 	}
 	var err error
 	if in.Retry, err = s.retry(); err != nil {
@@ -72,6 +86,16 @@ func functionInput(s *session) (api.FunctionInput, error) {
 	}
 	in.Code, err = s.file("file")
 	return in, err
+}
+
+// env is the list of names that a flag gave; one that is empty stands for none,
+// so that an update can take all away.
+func (s *session) env(flag string) []string {
+	names := s.line.StringSlice(flag)
+	if len(names) == 1 && names[0] == "" {
+		return []string{}
+	}
+	return names
 }
 
 func functionVersions(takes string) verb {

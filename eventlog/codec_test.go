@@ -211,8 +211,8 @@ func TestDecodeOfFindsOneEntity(t *testing.T) {
 	}
 	same(t, got, want)
 	// An id may be mentioned by an event of another entity.
-	if got, err = eventlog.DecodeOf(encode(t, all...), "fun_01jxs7e8000000000000000001"); err != nil || len(got) != 3 {
-		t.Errorf("got %d events, %v, want the function's own 3", len(got), err)
+	if got, err = eventlog.DecodeOf(encode(t, all...), "fun_01jxs7e8000000000000000001"); err != nil || len(got) != 5 {
+		t.Errorf("got %d events, %v, want the function's own 5", len(got), err)
 	}
 }
 

@@ -132,6 +132,12 @@ func (d *Ended) appendFields(b []byte) (_ []byte, err error) {
 	if d.LogsTruncated {
 		b = append(b, `"logs_truncated":true,`...)
 	}
+	if d.Sandbox != "" {
+		b = append(appendString(append(b, `"sandbox":`...), string(d.Sandbox)), ',')
+	}
+	if d.Stopped != "" {
+		b = append(appendString(append(b, `"stopped":`...), string(d.Stopped)), ',')
+	}
 	return b, nil
 }
 

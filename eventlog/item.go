@@ -58,7 +58,18 @@ type Ended struct {
 	LatenessMS      float64   `json:"lateness_ms,omitzero"` // of the first attempt
 	Logs            []LogLine `json:"logs,omitzero"`
 	LogsTruncated   bool      `json:"logs_truncated,omitzero"`
+	Sandbox         Sandbox   `json:"sandbox,omitzero"` // in which it ran
+	Stopped         Stop      `json:"stopped,omitzero"` // of an attempt that was told to end
 }
+
+// Stop is how an attempt ended that was canceled, or ran out of time.
+type Stop string
+
+// The ways to end.
+const (
+	StopAsked  Stop = "asked"  // its code ended when it was told to
+	StopKilled Stop = "killed" // it did not, and its processes were killed
+)
 
 // LogLine is a line that the code printed or logged.
 type LogLine struct {

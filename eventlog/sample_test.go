@@ -61,6 +61,7 @@ func samples() []eventlog.Event {
 		&eventlog.PartitionsMoved{From: "n1", To: "n2", Partitions: []int{0, 17, 63}, Stream: "01JXS7E8000000000000000005"},
 	}
 	payloads = append(payloads, scheduled(function, head, end, failure, &retry)...)
+	payloads = append(payloads, sandboxed(head, end, failure, timeout, limit, retry)...)
 	events := make([]eventlog.Event, len(payloads))
 	for i, p := range payloads {
 		events[i] = sample(i, p)
@@ -111,6 +112,34 @@ func scheduled(function eventlog.Ref, head eventlog.RunHead, end eventlog.Ended,
 		// Fields that came later than their type.
 		&eventlog.ItemCreated{Name: "automated", RunDateTime: later, Automation: automation},
 		&eventlog.ItemUpdated{Automation: &automation},
+	}
+}
+
+// sandboxed are the samples that came with the limits of functions, and with
+// the levels of sandboxes: fields that came later than their types.
+func sandboxed(head eventlog.RunHead, end eventlog.Ended, failure eventlog.Error, timeout eventlog.Duration, limit eventlog.Size, retry eventlog.Retry) []eventlog.Payload {
+	isolation, sandbox, processes, files, env := eventlog.IsolationFresh, eventlog.SandboxNone, 32, 64, []string{}
+	end.Sandbox, end.Stopped = eventlog.SandboxRestricted, eventlog.StopKilled
+	result := jsontext.Value(`{}`)
+	return []eventlog.Payload{
+		&eventlog.FunctionCreated{
+			Name: "send_invoice", Code: "c", Version: 1,
+			Timeout: timeout, MemoryLimit: limit, Retry: retry, OnExecutorLoss: eventlog.LossRetry, Pool: "default",
+			Isolation: eventlog.IsolationFresh, Sandbox: eventlog.SandboxIsolated, CPULimit: timeout,
+			ProcessLimit: 64, FileLimit: 256, OutputLimit: 1 << 20, Env: []string{"API_KEY", "_x1"},
+		},
+		&eventlog.FunctionUpdated{
+			Isolation: &isolation, Sandbox: &sandbox, CPULimit: &timeout,
+			ProcessLimit: &processes, FileLimit: &files, OutputLimit: &limit, Env: &env,
+		},
+		&eventlog.ItemRetryScheduled{RunHead: head, Ended: end, RetryAt: later, Error: failure},
+		&eventlog.ItemCompleted{RunHead: head, Ended: end, Result: result},
+		&eventlog.ItemFailed{RunHead: head, Ended: end, Error: failure},
+		&eventlog.ItemCanceled{RunHead: head, Ended: end},
+		&eventlog.RunRetryScheduled{RunHead: head, Ended: end, RetryAt: later, Error: failure},
+		&eventlog.RunCompleted{RunHead: head, Ended: end, Result: result},
+		&eventlog.RunFailed{RunHead: head, Ended: end, Error: failure},
+		&eventlog.RunCanceled{RunHead: head, Ended: end},
 	}
 }
 

@@ -5,14 +5,21 @@ import "github.com/belfryhq/belfry/eventlog"
 // Function is a named container of Python code, with its newest version.
 type Function struct {
 	Meta
-	Description    string            `cbor:"20,keyasint,omitempty"`
-	Code           string            `cbor:"21,keyasint"`
-	Version        int               `cbor:"22,keyasint"`
-	Timeout        eventlog.Duration `cbor:"23,keyasint"`
-	MemoryLimit    eventlog.Size     `cbor:"24,keyasint"`
-	Retry          eventlog.Retry    `cbor:"25,keyasint"`
-	OnExecutorLoss eventlog.Loss     `cbor:"26,keyasint"`
-	Pool           string            `cbor:"27,keyasint"`
+	Description    string             `cbor:"20,keyasint,omitempty"`
+	Code           string             `cbor:"21,keyasint"`
+	Version        int                `cbor:"22,keyasint"`
+	Timeout        eventlog.Duration  `cbor:"23,keyasint"`
+	MemoryLimit    eventlog.Size      `cbor:"24,keyasint"`
+	Retry          eventlog.Retry     `cbor:"25,keyasint"`
+	OnExecutorLoss eventlog.Loss      `cbor:"26,keyasint"`
+	Pool           string             `cbor:"27,keyasint"`
+	Isolation      eventlog.Isolation `cbor:"28,keyasint"`
+	Sandbox        eventlog.Sandbox   `cbor:"29,keyasint,omitempty"`
+	CPULimit       eventlog.Duration  `cbor:"30,keyasint,omitempty"`
+	ProcessLimit   int                `cbor:"31,keyasint"`
+	FileLimit      int                `cbor:"32,keyasint"`
+	OutputLimit    eventlog.Size      `cbor:"33,keyasint"`
+	Env            []string           `cbor:"34,keyasint,omitempty"`
 }
 
 func (f *Function) apply(e *eventlog.Event, seq uint64) {
@@ -23,6 +30,10 @@ func (f *Function) apply(e *eventlog.Event, seq uint64) {
 		f.Code, f.Version = d.Code, d.Version
 		f.Timeout, f.MemoryLimit = d.Timeout, d.MemoryLimit
 		f.Retry, f.OnExecutorLoss, f.Pool = d.Retry, d.OnExecutorLoss, d.Pool
+		whole := d.Whole()
+		f.Isolation, f.Sandbox, f.Env = whole.Isolation, whole.Sandbox, whole.Env
+		f.CPULimit, f.OutputLimit = whole.CPULimit, whole.OutputLimit
+		f.ProcessLimit, f.FileLimit = whole.ProcessLimit, whole.FileLimit
 	case *eventlog.FunctionUpdated:
 		set(&f.Name, d.Name)
 		set(&f.Description, d.Description)
@@ -31,6 +42,13 @@ func (f *Function) apply(e *eventlog.Event, seq uint64) {
 		set(&f.Retry, d.Retry)
 		set(&f.OnExecutorLoss, d.OnExecutorLoss)
 		set(&f.Pool, d.Pool)
+		set(&f.Isolation, d.Isolation)
+		set(&f.Sandbox, d.Sandbox)
+		set(&f.CPULimit, d.CPULimit)
+		set(&f.ProcessLimit, d.ProcessLimit)
+		set(&f.FileLimit, d.FileLimit)
+		set(&f.OutputLimit, d.OutputLimit)
+		set(&f.Env, d.Env)
 		if d.Code != nil {
 			f.Code, f.Version = *d.Code, d.Version
 		}

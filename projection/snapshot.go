@@ -11,7 +11,7 @@ import (
 
 // SnapshotVersion is of the form of snapshots. Another version's is thrown
 // away, and the log folded from its beginning: a snapshot is derived state.
-const SnapshotVersion = 4
+const SnapshotVersion = 5
 
 // snapshot is one partition in canonical CBOR: equal states have equal bytes,
 // so that a hash of them compares projections.

@@ -23,14 +23,21 @@ type Meta struct {
 // Function is a named container of Python code.
 type Function struct {
 	Meta
-	Description    string            `json:"description"`
-	Code           string            `json:"code"`
-	Version        int               `json:"version"`
-	Timeout        eventlog.Duration `json:"timeout"`
-	MemoryLimit    eventlog.Size     `json:"memory_limit"`
-	Retry          eventlog.Retry    `json:"retry"`
-	OnExecutorLoss eventlog.Loss     `json:"on_executor_loss"`
-	Pool           string            `json:"pool"`
+	Description    string             `json:"description"`
+	Code           string             `json:"code"`
+	Version        int                `json:"version"`
+	Timeout        eventlog.Duration  `json:"timeout"`
+	MemoryLimit    eventlog.Size      `json:"memory_limit"`
+	Retry          eventlog.Retry     `json:"retry"`
+	OnExecutorLoss eventlog.Loss      `json:"on_executor_loss"`
+	Pool           string             `json:"pool"`
+	Isolation      eventlog.Isolation `json:"isolation"`
+	Sandbox        eventlog.Sandbox   `json:"sandbox"`       // the least level; "": the executor's own
+	CPULimit       eventlog.Duration  `json:"cpu_limit"`     // 0s: none
+	ProcessLimit   int                `json:"process_limit"` // processes and threads of a run
+	FileLimit      int                `json:"file_limit"`    // open files of each process
+	OutputLimit    eventlog.Size      `json:"output_limit"`
+	Env            []string           `json:"env"` // names of the executor's variables that the code gets
 }
 
 // FunctionVersion is a version of a function's code.
@@ -121,6 +128,8 @@ type Run struct {
 	Error           *eventlog.Error    `json:"error,omitzero"`
 	Logs            []eventlog.LogLine `json:"logs"`
 	LogsTruncated   bool               `json:"logs_truncated,omitzero"` // run.logs has more
+	Sandbox         eventlog.Sandbox   `json:"sandbox,omitzero"`        // level in which the last attempt ran
+	Stopped         eventlog.Stop      `json:"stopped,omitzero"`        // of a run that was stopped or ran out of time
 }
 
 // RunLogs is the answer of run.logs.

@@ -34,6 +34,13 @@ type FunctionInput struct {
 	Retry          *RetryInput `json:"retry,omitzero"`
 	OnExecutorLoss *string     `json:"on_executor_loss,omitzero"`
 	Pool           *string     `json:"pool,omitzero"`
+	Isolation      *string     `json:"isolation,omitzero"`
+	Sandbox        *string     `json:"sandbox,omitzero"`
+	CPULimit       *string     `json:"cpu_limit,omitzero"`
+	ProcessLimit   *int        `json:"process_limit,omitzero"`
+	FileLimit      *int        `json:"file_limit,omitzero"`
+	OutputLimit    *string     `json:"output_limit,omitzero"`
+	Env            *[]string   `json:"env,omitzero"`
 }
 
 // UserInput creates or updates a user. Unknown fields are the user's own.

@@ -83,6 +83,12 @@ func NewCreateFunction(by By, in api.FunctionInput, id string) (CreateFunction, 
 		Timeout:     or(to.Timeout, DefaultTimeout), MemoryLimit: or(to.MemoryLimit, DefaultMemoryLimit),
 		Retry:          or(to.Retry, eventlog.DefaultRetry()),
 		OnExecutorLoss: or(to.OnExecutorLoss, eventlog.LossRetry), Pool: or(to.Pool, DefaultPool),
+		Isolation: or(to.Isolation, eventlog.IsolationWarm), Sandbox: or(to.Sandbox, ""), CPULimit: or(to.CPULimit, 0),
+		ProcessLimit: or(to.ProcessLimit, DefaultProcessLimit), FileLimit: or(to.FileLimit, DefaultFileLimit),
+		OutputLimit: or(to.OutputLimit, DefaultOutputLimit),
+	}
+	if to.Env != nil && len(*to.Env) > 0 { // none is nil, so that it is not in the event
+		c.New.Env = *to.Env
 	}
 	return c, nil
 }
@@ -133,7 +139,7 @@ func functionFields(in api.FunctionInput) (to eventlog.FunctionUpdated, err *api
 		}
 		to.OnExecutorLoss = &loss
 	}
-	return to, nil
+	return to, limitFields(in, &to)
 }
 
 func (c CreateFunction) decide(own *projection.Partition, hints projection.Hints) ([]eventlog.Event, *api.Error) {
@@ -191,6 +197,10 @@ func (c UpdateFunction) decide(own *projection.Partition, hints projection.Hints
 		Code: changed(f.Code, c.To.Code), Timeout: changed(f.Timeout, c.To.Timeout),
 		MemoryLimit: changed(f.MemoryLimit, c.To.MemoryLimit), Retry: changed(f.Retry, c.To.Retry),
 		OnExecutorLoss: changed(f.OnExecutorLoss, c.To.OnExecutorLoss), Pool: changed(f.Pool, c.To.Pool),
+		Isolation: changed(f.Isolation, c.To.Isolation), Sandbox: changed(f.Sandbox, c.To.Sandbox),
+		CPULimit: changed(f.CPULimit, c.To.CPULimit), OutputLimit: changed(f.OutputLimit, c.To.OutputLimit),
+		ProcessLimit: changed(f.ProcessLimit, c.To.ProcessLimit), FileLimit: changed(f.FileLimit, c.To.FileLimit),
+		Env: changedList(f.Env, c.To.Env),
 	}
 	if to == (eventlog.FunctionUpdated{}) {
 		return nil, nil

@@ -73,6 +73,8 @@ type Reported struct {
 	Error             eventlog.Error
 	Logs              []eventlog.LogLine
 	LogsTruncated     bool
+	Sandbox           eventlog.Sandbox
+	Stopped           eventlog.Stop
 }
 
 // Partition implements Command.
@@ -228,6 +230,12 @@ func (c FinishItem) ended(i *projection.Item) eventlog.Ended {
 		ended.LatenessMS = float64(late.Microseconds()) / 1000
 	}
 	ended.Logs, ended.LogsTruncated = boundedLogs(ended.Logs, ended.LogsTruncated)
+	if c.Sandbox.Level() {
+		ended.Sandbox = c.Sandbox
+	}
+	if c.Ending != EndedCompleted && (c.Stopped == eventlog.StopAsked || c.Stopped == eventlog.StopKilled) {
+		ended.Stopped = c.Stopped
+	}
 	return ended
 }
 

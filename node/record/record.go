@@ -52,6 +52,9 @@ func Function(f *projection.Function) api.Function {
 		Meta: meta(f.Meta), Description: f.Description, Code: f.Code, Version: f.Version,
 		Timeout: f.Timeout, MemoryLimit: f.MemoryLimit, Retry: f.Retry,
 		OnExecutorLoss: f.OnExecutorLoss, Pool: f.Pool,
+		Isolation: f.Isolation, Sandbox: f.Sandbox, CPULimit: f.CPULimit,
+		ProcessLimit: f.ProcessLimit, FileLimit: f.FileLimit, OutputLimit: f.OutputLimit,
+		Env: append([]string{}, f.Env...), // a list in JSON, never null
 	}
 }
 
@@ -193,6 +196,7 @@ func Run(i *projection.Item, names Names) api.Run {
 		Started: started(run), Finished: finished(i), LatenessMS: run.Lateness, RetryAt: run.RetryAt,
 		Result: run.Result, Error: run.Error,
 		Logs: run.Ended.Logs, LogsTruncated: run.Ended.LogsTruncated,
+		Sandbox: run.Ended.Sandbox, Stopped: run.Ended.Stopped,
 	}
 	r.Function, r.Automation = targetRefs(names, i.Target)
 	if r.Logs == nil {

@@ -105,6 +105,9 @@ func (s *Scheduler) send(e *executor, a *attempt, withCode bool) {
 		Function:     f.ID, FunctionName: f.Name, Version: f.Version,
 		User: user, UserID: a.user.ID, Data: i.Live.Data,
 		TimeoutMS: time.Duration(f.Timeout).Milliseconds(), MemoryLimit: int64(f.MemoryLimit),
+		Fresh: f.Isolation == eventlog.IsolationFresh, Sandbox: string(f.Sandbox),
+		CPULimitMS:   time.Duration(f.CPULimit).Milliseconds(),
+		ProcessLimit: f.ProcessLimit, FileLimit: f.FileLimit, OutputLimit: int64(f.OutputLimit), Env: f.Env,
 	}
 	if run.Data == nil {
 		run.Data = []byte("{}")

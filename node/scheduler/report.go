@@ -81,6 +81,7 @@ func reportedOf(o wire.Outcome) command.Reported {
 	r := command.Reported{
 		FunctionVersion: o.FunctionVersion, Started: o.Started, Finished: o.Finished,
 		Result: o.Result, LogsTruncated: o.LogsTruncated,
+		Sandbox: eventlog.Sandbox(o.Sandbox), Stopped: eventlog.Stop(o.Stopped),
 	}
 	if r.Result == nil {
 		r.Result = []byte("null")

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/go-json-experiment/json"
@@ -128,7 +129,7 @@ func functions() definition[projection.Function] {
 		created: func(c command.Command, first eventlog.Payload, _ projection.Hints) bool {
 			create, asked := c.(command.CreateFunction)
 			was, created := first.(*eventlog.FunctionCreated)
-			return asked && created && create.New == *was
+			return asked && created && reflect.DeepEqual(create.New, was.Whole())
 		},
 	}
 }

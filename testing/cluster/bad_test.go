@@ -227,6 +227,18 @@ func TestBadInput(t *testing.T) {
 	if code, message, field := ask(t, nc, "admin.function.create", `{"name":"g","code":"def execute(current_user, **kwargs):\n    return 1 +\n"}`); code != "invalid_code" || field != "code" || !strings.Contains(message, "line 2") {
 		t.Errorf("code that does not compile: %s %s %s", code, field, message)
 	}
+	for _, b := range badLimits() {
+		for _, body := range []string{`{"name":"g","code":"` + good + `","` + b[0] + `":` + b[1] + `}`, `{"id":"` + f.ID + `","` + b[0] + `":` + b[1] + `}`} {
+			verb := "create"
+			if strings.HasPrefix(body, `{"id"`) {
+				verb = "update"
+			}
+			code, message, field := ask(t, nc, "admin.function."+verb, body)
+			if name, _, _ := strings.Cut(field, "."); code != "invalid" || name != b[0] || len(message) < 10 {
+				t.Errorf("function.%s with %s %s: %q of %q (%s)", verb, b[0], b[1], code, field, message)
+			}
+		}
+	}
 	if code, _, field := ask(t, nc, "admin.item.create", newItem(`,"retry":{"backoff":5}`)); code != "invalid" || field != "retry.backoff" {
 		t.Errorf("the field at fault is named %q", field)
 	}
@@ -236,6 +248,41 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("a good request after them: %s %s", code, message)
 	}
 	cluster.Judge(t, nc)
+}
+
+// badLimits are fields of a function, each with a value that it does not take.
+func badLimits() [][2]string {
+	return [][2]string{
+		{"isolation", `"cold"`},
+		{"isolation", `""`},
+		{"isolation", `true`},
+		{"sandbox", `"jail"`},
+		{"sandbox", `3`},
+		{"cpu_limit", `"99ms"`},
+		{"cpu_limit", `"8d"`},
+		{"cpu_limit", `"-1s"`},
+		{"cpu_limit", `30`},
+		{"process_limit", `0`},
+		{"process_limit", `4097`},
+		{"process_limit", `"64"`},
+		{"process_limit", `1.5`},
+		{"file_limit", `15`},
+		{"file_limit", `65537`},
+		{"file_limit", `1e99`},
+		{"output_limit", `"1023B"`},
+		{"output_limit", `"2MiB"`},
+		{"output_limit", `4096`},
+		{"env", `["1A"]`},
+		{"env", `["A","A"]`},
+		{"env", `["PATH"]`},
+		{"env", `["PYTHONHOME"]`},
+		{"env", `["LD_PRELOAD"]`},
+		{"env", `[""]`},
+		{"env", `["A=b"]`},
+		{"env", `"A"`},
+		{"env", `{"A":"b"}`},
+		{"env", `[7]`},
+	}
 }
 
 // newItem is a good item with more fields.

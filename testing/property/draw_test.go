@@ -172,6 +172,10 @@ func (h hand) changeFunction(by command.By) builder {
 		Description: maybe(h, "description", "", "long", strings.Repeat("x", api.DescriptionLengthMax+1)),
 		Timeout:     maybe(h, "timeout", "5s", "1ms", "7d", "0s", "8d", "1e9h"), MemoryLimit: maybe(h, "memory", "512MiB", "16MiB", "17000001B", "1"),
 		OnExecutorLoss: maybe(h, "loss", "retry", "fail", "ignore"), Pool: maybe(h, "pool", "default", "gpu", "", "A B"),
+		Isolation: maybe(h, "isolation", "warm", "fresh", ""), Sandbox: maybe(h, "sandbox", "", "isolated", "jail"),
+		CPULimit: maybe(h, "cpu", "0s", "100ms", "7d", "1ms"), OutputLimit: maybe(h, "output", "1KiB", "1MiB", "1GiB"),
+		ProcessLimit: maybe(h, "processes", 1, 64, 4096, 0), FileLimit: maybe(h, "files", 16, 256, 65536, 1),
+		Env: maybe(h, "env", []string{}, []string{"KEY"}, []string{"A", "B"}, []string{"PATH"}),
 	}
 	if one(h, "verb", "create", "update") == "create" {
 		if in.Code == nil {
@@ -233,8 +237,11 @@ func (h hand) report(version int) func() command.Reported {
 		failure = one(h, "failure", eventlog.Error{Type: strings.Repeat("é", 101), Message: strings.Repeat("é", 9_000), Traceback: "\u2028\x00"},
 			eventlog.Error{Type: "a\xffb", Message: "\xff", Traceback: strings.Repeat("\xff", 40_000)})
 	}
+	sandbox := one(h, "sandbox", eventlog.SandboxRestricted, eventlog.SandboxNone, "", "jail\xff")
+	stopped := one(h, "stopped", "", eventlog.StopAsked, eventlog.StopKilled, "shot")
 	return func() command.Reported {
 		return command.Reported{
+			Sandbox: sandbox, Stopped: stopped,
 			FunctionVersion: version, Started: started, Finished: finished, Result: result.Clone(), Error: failure, Logs: slices.Clone(lines),
 		}
 	}
