@@ -19,6 +19,7 @@ func runNow(entity, takes, usage, example string, flags []cli.Flag, build func(c
 		name: "run", usage: usage, takes: takes, example: example,
 		flags: append(flags,
 			yes("wait", "wait until it has ended, then show what it printed and its result"),
+			followWaiting(),
 			text("wait-timeout", "wait for this `DURATION` at most"),
 		),
 		do: func(ctx context.Context, s *session) error {
@@ -78,7 +79,10 @@ func (s *session) awaitRun(ctx context.Context, id string, patience time.Duratio
 	}
 	waiting, stop := context.WithTimeoutCause(ctx, patience, errImpatient)
 	defer stop()
-	run, err := c.WaitRun(waiting, id)
+	var run api.Run
+	if err = s.showLive(waiting, id); err == nil {
+		run, err = c.WaitRun(waiting, id)
+	}
 	switch {
 	case errors.Is(err, errImpatient):
 		return fmt.Errorf("run %s has not ended within %v: it goes on, see belfry run get %s", id, patience, id)

@@ -151,7 +151,7 @@ func TestAnAnswerThatCannotBeWrittenIsAnError(t *testing.T) {
 		"item list", "item list -o json", "item list --all -o json", "item get greet", "item get greet -o json",
 		"item cancel greet", "function delete hello", "function versions hello", "cluster status", "audit events",
 		"run logs run_01KAQ3V9M2Z8Y4T6R1W5X7GRT0", "item create-many --file testdata/items.json", "completion bash",
-		"item create --name greet --in 0s --function hello --wait",
+		"item create --name greet --in 0s --function hello --wait", "run logs run_01KAQ3V9M2Z8Y4T6R1W5X7F011 -f",
 	} {
 		var errs bytes.Buffer
 		status := Main(t.Context(), append([]string{"belfry"}, strings.Fields(line)...), nil, full{}, &errs)

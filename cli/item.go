@@ -99,10 +99,11 @@ func createItem(n noun[api.Item]) verb {
 		name: "create", usage: "schedule one run",
 		example: `belfry item create --name greet --in 3d --function hello --data '{"to": "Ann"}'
 belfry item create --name greet --at 2026-12-24T18:00:00Z --function hello
-belfry item create --name now --in 0s --function hello --wait`,
+belfry item create --name now --in 0s --function hello --wait --follow`,
 		flags: append(itemFlags(),
 			text("id", "an `ID` of your own: sci_ and 16 to 36 letters and digits"),
 			yes("wait", "wait until it has ended, then show what it printed and its result"),
+			followWaiting(),
 			text("wait-timeout", "wait for this `DURATION` at most"),
 		),
 		needs: []string{"name"},

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
 )
 
@@ -63,10 +65,22 @@ func runNoun() noun[api.Run] {
 
 func runLogs(takes string) verb {
 	return verb{
-		name: "logs", usage: "show what the code of one run printed and logged", takes: takes,
-		example: "belfry run logs run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE",
+		name: "logs", usage: "show what the code of one run printed and logged; -f shows it live", takes: takes,
+		example: "belfry run logs run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE\nbelfry run logs run_01KAQ3V9M2Z8Y4T6R1W5X7C0DE --follow",
+		flags: []cli.Flag{
+			follow("go on until the run has ended; -o json writes one line of output to a line"),
+			whole("attempt", "of attempt `N`", "the last"),
+		},
 		do: func(ctx context.Context, s *session) error {
-			raw, err := s.ask(ctx, "run", "logs", api.GetOf("run", s.arg()))
+			in := api.RunLogsInput{ID: s.arg(), Attempt: given(s, "attempt", s.line.Int)}
+			if s.line.Bool("follow") {
+				err := s.follow(ctx, in, s.printLine)
+				if errors.Is(err, context.Canceled) {
+					return nil // this is how one leaves
+				}
+				return err
+			}
+			raw, err := s.ask(ctx, "run", "logs", in)
 			if err != nil {
 				return err
 			}
@@ -78,7 +92,7 @@ func runLogs(takes string) verb {
 				return err
 			}
 			for _, line := range logs.Lines {
-				if _, err := fmt.Fprintf(s.out, "%s  %-6s  %s\n", line.Time, line.Stream, line.Text); err != nil {
+				if err := s.printLine(line); err != nil {
 					return err
 				}
 			}
@@ -86,6 +100,12 @@ func runLogs(takes string) verb {
 			return nil
 		},
 	}
+}
+
+// printLine writes a line of output with its time and stream.
+func (s *session) printLine(line eventlog.LogLine) error {
+	_, err := fmt.Fprintf(s.out, "%s  %-6s  %s\n", line.Time, line.Stream, line.Text)
+	return err
 }
 
 // noteTruncated says that there was more output than is kept.

@@ -24,7 +24,7 @@ func (s *session) patience() (time.Duration, error) {
 	case s.line.IsSet("wait-timeout"):
 		d, err := duration(s, "wait-timeout")
 		return max(d, time.Millisecond), err
-	case s.line.Bool("wait"):
+	case s.line.Bool("wait"), s.line.Bool("follow"):
 		return forever, nil
 	}
 	return 0, nil
@@ -39,7 +39,10 @@ func (s *session) await(ctx context.Context, item api.Item, patience time.Durati
 	}
 	waiting, stop := context.WithTimeoutCause(ctx, patience, errImpatient)
 	defer stop()
-	ended, err := c.WaitItem(waiting, item.ID)
+	ended := item
+	if err = s.showLive(waiting, eventlog.RunOfItem(item.ID)); err == nil {
+		ended, err = c.WaitItem(waiting, item.ID)
+	}
 	switch {
 	case errors.Is(err, errImpatient):
 		return fmt.Errorf("item %s has not ended within %v: it goes on, see belfry item get %s", item.ID, patience, item.ID)
@@ -49,6 +52,17 @@ func (s *session) await(ctx context.Context, item api.Item, patience time.Durati
 		return err
 	}
 	return s.showOutcome(ctx, outcome{"item", ended.ID, ended.Run, ended.Status, ended.Started, ended.Result, ended.Error})
+}
+
+// showLive shows what a run prints until it has ended, with --follow.
+func (s *session) showLive(ctx context.Context, run string) error {
+	if !s.line.Bool("follow") {
+		return nil
+	}
+	return s.follow(ctx, api.RunLogsInput{ID: run, After: api.FirstOutput}, func(line eventlog.LogLine) error {
+		_, err := fmt.Fprintln(s.out, line.Text)
+		return err
+	})
 }
 
 // outcome is how an item or a run has ended.
@@ -79,7 +93,7 @@ func (s *session) showOutcome(ctx context.Context, o outcome) error {
 
 // printOutcome shows what the code printed, and its result.
 func (s *session) printOutcome(ctx context.Context, o outcome) error {
-	if o.run != "" && o.started != 0 {
+	if o.run != "" && o.started != 0 && !s.line.Bool("follow") {
 		raw, err := s.ask(ctx, "run", "logs", api.GetOf("run", o.run))
 		if err != nil {
 			return err

@@ -35,6 +35,15 @@ const (
 	// logLineCost is what a line of output counts at least, since each has a
 	// time and a name.
 	logLineCost = 16
+	// liveEvery is for how long a line waits for others before it is sent to
+	// those who follow: longer than most runs take, shorter than people notice.
+	liveEvery = 200 * time.Millisecond
+	// liveSlower is after how many chunks the pause between two has grown by
+	// liveEvery, and liveChunksMax after how many there are no more of them but
+	// full ones: nine hours of printing without a pause. With the full ones
+	// they are fewer than wire.OutputChunksMax.
+	liveSlower    = 50
+	liveChunksMax = 3800
 	// announceGap is the least time between announcements because of windows.
 	announceGap = 2 * time.Millisecond
 	// windowsEvery is how often windows are looked at while runs come and go.

@@ -84,6 +84,7 @@ type bench struct {
 	told    wire.Announce  // the last announcement
 	reports []wire.Report  // and not looked at yet
 	logs    [][]wire.LogLine
+	ends    int // of output, as the log stream tells
 }
 
 const stream = "stream-1"
@@ -146,6 +147,10 @@ func (b *bench) hear(msg *nats.Msg) {
 	case len(msg.Subject) > 12 && msg.Subject[:12] == "belfry.logs.":
 		var lines []wire.LogLine
 		b.read(msg.Data, &lines)
+		if len(lines) == 0 {
+			b.ends++
+			return
+		}
 		b.logs = append(b.logs, lines)
 	case wire.Sender(msg.Subject) != name:
 		b.t.Errorf("a message of %q", wire.Sender(msg.Subject))

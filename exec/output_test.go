@@ -1,6 +1,7 @@
 package exec_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +35,9 @@ func TestLittleOutputTravelsWithTheReport(t *testing.T) {
 		if ns := d.Logs[0].Time.Nanosecond() % 1e6; ns != 0 {
 			t.Errorf("a time of %s", d.Logs[0].Time)
 		}
-		if len(b.logs) != 0 {
-			t.Errorf("%d chunks", len(b.logs))
+		b.pass(time.Minute)
+		if len(b.logs) != 0 || b.ends != 0 {
+			t.Errorf("%d chunks, %d ends", len(b.logs), b.ends)
 		}
 	})
 }
@@ -55,8 +57,8 @@ func TestMoreOutputGoesToTheLogStream(t *testing.T) {
 		for _, chunk := range b.logs {
 			all = append(all, chunk...)
 		}
-		if len(all) != len(lines) || len(b.logs) < 4 {
-			t.Fatalf("%d lines in %d chunks", len(all), len(b.logs))
+		if len(all) != len(lines) || len(b.logs) < 4 || b.ends != 1 {
+			t.Fatalf("%d lines in %d chunks, %d ends", len(all), len(b.logs), b.ends)
 		}
 		for i, l := range all {
 			if l.Text != lines[i] || l.Stream != "stdout" || l.Time.IsZero() {
@@ -98,4 +100,140 @@ func TestOutputIsKeptUpToItsLimit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// printed are the lines that were sent to the log stream, by their numbers. Each
+// must be there once, in order.
+func (b *bench) printed() []string {
+	b.t.Helper()
+	var texts []string
+	for _, chunk := range b.logs {
+		if chunk[0].N != len(texts)+1 {
+			b.t.Fatalf("a chunk begins with line %d after %d lines", chunk[0].N, len(texts))
+		}
+		for _, l := range chunk {
+			texts = append(texts, l.Text)
+		}
+	}
+	return texts
+}
+
+// begin starts a run that goes on, and returns what prints a line in it.
+func (b *bench) begin() (say func(format string, args ...any)) {
+	b.t.Helper()
+	b.send(b.run("r1", 100))
+	b.settle()
+	c := b.runtime.call("r1")
+	if c == nil {
+		b.t.Fatal("the run has not begun")
+	}
+	return func(format string, args ...any) {
+		c.line(wire.LogLine{Time: time.Now(), Stream: "stdout", Text: fmt.Sprintf(format, args...)})
+	}
+}
+
+func TestWhatARunPrintsIsShownWhileItGoesOn(t *testing.T) {
+	bubble(t, exec.Config{Slots: 1}, func(b *bench) {
+		say := b.begin()
+		b.pass(time.Minute) // nothing is printed, nothing is sent
+		say("one")
+		b.pass(100 * time.Millisecond)
+		say("two")
+		if b.pass(99 * time.Millisecond); len(b.logs) != 0 {
+			t.Fatalf("shown after 199 ms: %v", b.logs)
+		}
+		if b.pass(time.Millisecond); len(b.printed()) != 2 || len(b.logs) != 1 {
+			t.Fatalf("after 200 ms %v is shown", b.logs)
+		}
+		say("three")
+		if b.pass(250 * time.Millisecond); len(b.printed()) != 3 {
+			t.Fatalf("a line later %v is shown", b.logs)
+		}
+		b.pass(time.Minute)
+		say("last")
+		b.complete("r1")
+		d := b.one(wire.Completed).Data
+		if len(d.Logs) != 4 || d.LogsTruncated || len(b.logs) != 2 {
+			t.Errorf("the report holds %+v, in the stream is %v", d.Logs, b.logs)
+		}
+		if b.pass(time.Minute); len(b.logs) != 2 || b.ends != 0 {
+			t.Errorf("after the end %v was sent", b.logs[2:])
+		}
+	})
+}
+
+func TestOutputThatGrowsIsShownOnce(t *testing.T) {
+	bubble(t, exec.Config{Slots: 1}, func(b *bench) {
+		say := b.begin()
+		for n := range 120 {
+			say("%d %s", n, strings.Repeat("x", 90))
+			if n%40 == 20 {
+				b.pass(time.Second)
+			}
+		}
+		b.complete("r1")
+		d := b.one(wire.Completed).Data
+		texts := b.printed()
+		if len(texts) != 120 || len(d.Logs) < 10 || !d.LogsTruncated || b.ends != 1 {
+			t.Fatalf("%d lines in the stream, %d in the report, %d ends", len(texts), len(d.Logs), b.ends)
+		}
+		for n, text := range texts {
+			if !strings.HasPrefix(text, fmt.Sprintf("%d x", n)) {
+				t.Fatalf("line %d is %q", n, text)
+			}
+		}
+	})
+}
+
+// Whoever prints without a pause is shown ever more slowly, so that there are
+// not too many chunks; whoever pauses is shown at once again.
+func TestARunThatPrintsForHoursIsSentInFewChunks(t *testing.T) {
+	bubble(t, exec.Config{Slots: 1, AnnounceEvery: time.Hour}, func(b *bench) {
+		say := b.begin()
+		lines := 0
+		for range 6000 {
+			say("")
+			lines++
+			time.Sleep(250 * time.Millisecond)
+		}
+		b.settle()
+		early := len(b.logs)
+		if early < 500 || early > 900 {
+			t.Errorf("%d chunks in 25 minutes", early)
+		}
+		b.pass(time.Minute)
+		say("")
+		if b.pass(250 * time.Millisecond); len(b.printed()) != lines+1 {
+			t.Errorf("a line after a pause was not shown: %d of %d", len(b.printed()), lines+1)
+		}
+		for range 20_000 {
+			say("")
+			time.Sleep(2 * time.Second)
+		}
+		b.complete("r1")
+		if len(b.logs) >= wire.OutputChunksMax {
+			t.Errorf("%d chunks, %d or more", len(b.logs), wire.OutputChunksMax)
+		}
+		if b.one(wire.Completed); len(b.printed()) != lines+1+20_000 {
+			t.Errorf("%d lines", len(b.printed()))
+		}
+	})
+}
+
+func TestAFunctionKeepsLessOutput(t *testing.T) {
+	bubble(t, exec.Config{Slots: 1}, func(b *bench) {
+		b.runtime.auto = func(_ *exec.Job, line func(wire.LogLine)) exec.Ended {
+			for range 100 {
+				line(wire.LogLine{Time: time.Now(), Stream: "stdout", Text: strings.Repeat("x", 99)})
+			}
+			return success()
+		}
+		r := b.run("r1", 100)
+		r.OutputLimit = 1 << 10
+		b.send(r)
+		d := b.one(wire.Completed).Data
+		if len(d.Logs) != 11 || d.Logs[10].Text != "output beyond 1 KiB was dropped" || d.LogBytes != 10_000 {
+			t.Errorf("%d lines of %d bytes, the last is %+v", len(d.Logs), d.LogBytes, d.Logs[len(d.Logs)-1])
+		}
+	})
 }

@@ -303,20 +303,18 @@ func (n *Node) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output, err := openOutput(ctx, js, n.broker.MaxStore())
+	output, err := openOutput(ctx, js, n.broker.MaxStore(), n.cfg.Logger)
 	if err != nil {
 		return err
 	}
+	n.later(output.wakers.close)
 	callers, err := n.broker.ServiceConn("api")
 	if err != nil {
 		return err
 	}
 	s := service.New(service.Config{
 		Callers: callers, Node: n.nc, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
-		Status: n.status,
-		Output: func(ctx context.Context, run string, attempt int) ([]eventlog.LogLine, bool, error) {
-			return readOutput(ctx, output, run, attempt)
-		},
+		Status: n.status, Output: output,
 	})
 	if err := s.Start(); err != nil {
 		return err

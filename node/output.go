@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/exec/wire"
+	"github.com/belfryhq/belfry/node/service"
 )
 
 // Limits of the stream that keeps what functions print beyond the 4 KiB that
@@ -21,13 +23,18 @@ const (
 	outputBytes   = 1 << 30
 	outputShare   = 8 // of a small disk it may fill one in so many
 	outputCount   = 100_000
-	outputChunks  = 64 // of one attempt, more than wire.OutputBytesMax fills
 	outputSubject = "belfry.logs.>"
 )
 
+// output is the stream of outputs.
+type output struct {
+	stream jetstream.Stream
+	wakers *wakers
+}
+
 // openOutput makes the stream of outputs, or brings its limits up to date. The
 // server sets aside what it may fill, of the most that all streams may.
-func openOutput(ctx context.Context, js jetstream.JetStream, most int64) (jetstream.Stream, error) {
+func openOutput(ctx context.Context, js jetstream.JetStream, most int64, logger *slog.Logger) (*output, error) {
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: outputStream, Subjects: []string{outputSubject}, Storage: jetstream.FileStorage,
 		MaxAge: outputAge, MaxBytes: min(outputBytes, most/outputShare), MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
@@ -35,29 +42,45 @@ func openOutput(ctx context.Context, js jetstream.JetStream, most int64) (jetstr
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", outputStream, err)
 	}
-	return stream, nil
+	return &output{stream, newWakers(stream, logger)}, nil
 }
 
-// readOutput reads what an attempt printed, in order.
-func readOutput(ctx context.Context, stream jetstream.Stream, run string, attempt int) ([]eventlog.LogLine, bool, error) {
-	subject := wire.LogsSubject("*", run, attempt)
-	var lines []eventlog.LogLine
-	for seq, n := uint64(1), 0; n < outputChunks; n++ {
-		m, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+// Read implements service.Output.
+func (o *output) Read(ctx context.Context, run string, attempt int, from service.OutputPlace, take func(number int, l eventlog.LogLine) bool) (service.OutputPlace, bool, error) {
+	subject, old := wire.LogsSubject("*", run, attempt), false
+	for range wire.OutputChunksMax {
+		m, err := o.stream.GetMsg(ctx, max(from.Seq, 1), jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return lines, n == 0, nil
+			return from, old, nil
 		}
 		if err != nil {
-			return nil, false, err
+			return from, false, err
 		}
 		var chunk []wire.LogLine
 		if err := json.Unmarshal(m.Data, &chunk); err != nil {
-			return nil, false, fmt.Errorf("output of %s: %w", run, err)
+			return from, false, fmt.Errorf("output of %s: %w", run, err)
+		}
+		if len(chunk) == 0 {
+			return from, true, nil
+		}
+		number := chunk[0].N
+		if number == 0 {
+			number, old = from.Line+1, true // an executor that neither numbers them nor tells the end
 		}
 		for _, l := range chunk {
-			lines = append(lines, eventlog.LogLine{Time: eventlog.TimeOf(l.Time), Stream: l.Stream, Text: l.Text})
+			if number > from.Line {
+				if !take(number, eventlog.LogLine{Time: eventlog.TimeOf(l.Time), Stream: l.Stream, Text: l.Text}) {
+					from.Seq = m.Sequence
+					return from, false, nil
+				}
+				from.Line = number
+			}
+			number++
 		}
-		seq = m.Sequence + 1
+		from.Seq = m.Sequence + 1
 	}
-	return lines, true, nil
+	return from, true, nil
 }
+
+// Watch implements service.Output.
+func (o *output) Watch(run string) (<-chan struct{}, func()) { return o.wakers.watch(run) }

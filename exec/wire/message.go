@@ -29,6 +29,9 @@ const (
 	// OutputBytesMax bounds what is kept of one attempt's output; the rest is
 	// dropped and the run goes on.
 	OutputBytesMax = 1 << 20
+	// OutputChunksMax is more than the messages in which one attempt's output
+	// comes to the log stream, so that a reader has an end.
+	OutputChunksMax = 4096
 	// WindowMax bounds a window, so that an owner's claims at one executor
 	// (which a loss would interrupt) stay few.
 	WindowMax = 1024

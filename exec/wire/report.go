@@ -76,4 +76,8 @@ type LogLine struct {
 	Time   time.Time `json:"time"`
 	Stream string    `json:"stream"` // stdout, stderr or log
 	Text   string    `json:"text"`
+	// N is the number of the line in the attempt's output, from 1. In the log
+	// stream the first line of a message has it, the others follow; what was
+	// lost shows as a gap. An empty message there is the end of the output.
+	N int `json:"n,omitzero"`
 }

@@ -35,7 +35,7 @@ func ReportSubject(executor string, partition int) string {
 func ExecSubject(executor, verb string) string { return "belfry.exec." + executor + "." + verb }
 
 // LogsSubject is where an executor publishes the output that does not travel
-// with the report.
+// with the report, and, while the run goes on, what was printed so far.
 func LogsSubject(executor, run string, attempt int) string {
 	return "belfry.logs." + executor + "." + run + "." + strconv.Itoa(attempt)
 }

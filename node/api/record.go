@@ -134,8 +134,18 @@ type Run struct {
 
 // RunLogs is the answer of run.logs.
 type RunLogs struct {
-	Lines     []eventlog.LogLine `json:"lines"`
-	Truncated bool               `json:"truncated"`
+	Lines []eventlog.LogLine `json:"lines"`
+	// Truncated: there was more output than these lines, and those before them.
+	Truncated bool `json:"truncated"`
+	// Attempt is the one that printed the lines; without any, the last that has
+	// begun, 0 if none has.
+	Attempt int    `json:"attempt"`
+	Status  Status `json:"status"` // of the run
+	// Next goes on after the lines, as After of a request.
+	Next string `json:"next"`
+	// Ended: nothing comes after Next. The run has ended, or the attempt if one
+	// was asked for.
+	Ended bool `json:"ended"`
 }
 
 // Deleted is the answer of every delete.

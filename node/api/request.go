@@ -1,6 +1,10 @@
 package api
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // Values of requests are pointers where absent and zero differ. Times,
 // durations and sizes are text, read by node/command, so that an error can
@@ -91,6 +95,25 @@ type Get struct {
 	Name   string `json:"name,omitzero"`
 	Strong bool   `json:"strong,omitzero"`
 }
+
+// FirstOutput as After begins with the first attempt.
+const FirstOutput = "1.0.0"
+
+// RunLogsInput asks for what a run printed. Attempt is the last unless given.
+// After is the Next of the answer before: what comes after it, of later attempts
+// too unless one is given. Wait is a duration: the answer comes when there is
+// more than that, or nothing will be; with nothing new when the wait is over.
+type RunLogsInput struct {
+	ID      string `json:"id,omitzero"`
+	Name    string `json:"name,omitzero"` // taken and not read: a run is asked for by its id
+	Strong  bool   `json:"strong,omitzero"`
+	Attempt *int   `json:"attempt,omitzero"`
+	After   string `json:"after,omitzero"`
+	Wait    string `json:"wait,omitzero"`
+}
+
+// Patience is how long the answer may wait; 0 if Wait is none.
+func (r RunLogsInput) Patience() time.Duration { return patience(r.Wait) }
 
 // Delete names the record to delete.
 type Delete struct {

@@ -21,6 +21,33 @@ func (c *Client) RunLogs(ctx context.Context, id string) (api.RunLogs, error) {
 	return call[api.RunLogs](ctx, c, "run", "logs", api.GetOf("run", id))
 }
 
+// followWait is how long one request of FollowRun waits for more.
+const followWait = "10s"
+
+// FollowRun calls each with what a run has printed, and then with what it prints,
+// until the run has ended; with in.Attempt, that attempt. It goes on through
+// retries and outages, and waits for a run that has not begun. It ends with
+// each's error, with a refusal, or with ctx's cause.
+func (c *Client) FollowRun(ctx context.Context, in api.RunLogsInput, each func(api.RunLogs) error) error {
+	in.Wait = followWait
+	for {
+		logs, err := call[api.RunLogs](ctx, c, "run", "logs", in)
+		switch {
+		case err == nil:
+		case outage(err) == nil:
+			return err
+		case !sleep(ctx, longestPause):
+			return context.Cause(ctx)
+		default:
+			continue
+		}
+		if err := each(logs); err != nil || logs.Ended {
+			return err
+		}
+		in.After = logs.Next
+	}
+}
+
 // CancelRun stops a run.
 func (c *Client) CancelRun(ctx context.Context, in api.Cancel) (api.Run, error) {
 	return call[api.Run](ctx, c, "run", "cancel", in)

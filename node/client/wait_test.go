@@ -142,3 +142,57 @@ func TestFollowAuditEndsWithItsContextOrARefusal(t *testing.T) {
 		}
 	})
 }
+
+func TestFollowRunGoesOnWhereTheAnswerBeforeEnded(t *testing.T) {
+	inBubble(t, func(n int, _ *nats.Msg) *nats.Msg {
+		switch {
+		case n == 3: // an outage
+			return refuses("unavailable", "503", `{"error":{"code":"unavailable","message":"no leader"}}`)
+		case n < 6:
+			return says(fmt.Sprintf(`{"lines":[{"time":"2026-11-24T12:00:00.000Z","stream":"stdout","text":"%d"}],"next":"1.%d.0"}`, n, n))
+		}
+		return says(`{"lines":[],"ended":true}`)
+	}, func(t *testing.T, b *belfry) {
+		c := b.client()
+		defer c.Close()
+		var got []string
+		err := c.FollowRun(t.Context(), api.RunLogsInput{ID: "run_1"}, func(logs api.RunLogs) error {
+			for _, l := range logs.Lines {
+				got = append(got, l.Text)
+			}
+			return nil
+		})
+		if want := []string{"0", "1", "2", "4", "5"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("lines %v, %v, want %v", got, err, want)
+		}
+		asked := b.requests()
+		if first, last := string(asked[0].Data), string(asked[6].Data); len(asked) != 7 ||
+			first != `{"id":"run_1","wait":"10s"}` || last != `{"id":"run_1","after":"1.5.0","wait":"10s"}` {
+			t.Errorf("%d requests, the first %s, the last %s", len(asked), first, last)
+		}
+	})
+}
+
+func TestFollowRunEndsWithItsContextOrAnError(t *testing.T) {
+	enough := errors.New("enough")
+	inBubble(t, func(n int, _ *nats.Msg) *nats.Msg {
+		if n > 1 {
+			return refuses("not_found", "404", `{"error":{"code":"not_found","message":"there is no run"}}`)
+		}
+		return says(`{"lines":[],"next":"1.0.0"}`)
+	}, func(t *testing.T, b *belfry) {
+		c := b.client()
+		defer c.Close()
+		if err := c.FollowRun(t.Context(), api.RunLogsInput{ID: "run_1"}, func(api.RunLogs) error { return enough }); !errors.Is(err, enough) {
+			t.Errorf("error %v, want that of the callback", err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		if err := c.FollowRun(ctx, api.RunLogsInput{ID: "run_1"}, func(api.RunLogs) error { cancel(enough); return nil }); !errors.Is(err, enough) {
+			t.Errorf("error %v, want the context's cause", err)
+		}
+		err := c.FollowRun(t.Context(), api.RunLogsInput{ID: "run_1"}, func(api.RunLogs) error { return nil })
+		if got := refusal(t, err); got.Code != api.NotFound {
+			t.Errorf("refusal %+v", got)
+		}
+	})
+}

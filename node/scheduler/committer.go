@@ -143,7 +143,7 @@ func (m stored) handle(s *Scheduler) {
 	for _, a := range c.closed {
 		s.attemptStored(a)
 	}
-	s.wakeEnded(c.events)
+	s.wakeWaiting(c.events)
 	s.acknowledge(c.stored)
 	if c.seq == s.folded+1 {
 		s.advance(c.seq, s.cfg.Node)

@@ -76,7 +76,7 @@ func (s *Scheduler) foldFollowed(m eventlog.Message) {
 		return
 	}
 	s.advance(m.Seq, m.Lane)
-	s.wakeEnded(events)
+	s.wakeWaiting(events)
 	s.rerouteBy(events)
 	s.snap.events += len(events)
 	s.changeHands(before)

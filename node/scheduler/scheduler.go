@@ -44,6 +44,7 @@ type Scheduler struct {
 	attempts   map[string]*attempt // open ones, by run
 	cancels    map[string]*cancelRequest
 	waiters    map[string][]chan struct{} // for the end of runs
+	watchers   map[string][]chan struct{} // for whatever happens to runs
 	awaited    []executorAwaited
 	listened   time.Time // since when we hear executors
 	kept       time.Time // when we last kept house
@@ -84,7 +85,7 @@ func New(cfg Config) (*Scheduler, error) {
 		cfg: cfg, log: cfg.Logger,
 		pools: map[string]*pool{}, execs: map[string]*executor{},
 		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
-		waiters: map[string][]chan struct{}{}, hashes: map[uint64]*comparison{},
+		waiters: map[string][]chan struct{}{}, watchers: map[string][]chan struct{}{}, hashes: map[uint64]*comparison{},
 		inbox: make(chan message, inboxLength), stream: make(chan message, streamLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
 		stopped: make(chan struct{}), ids: newIDSource(),
 	}, nil

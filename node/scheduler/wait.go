@@ -41,20 +41,48 @@ func (s *Scheduler) WaitRun(ctx context.Context, run string) {
 func (s *Scheduler) waitNoMore(run string, ended chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rest := slices.DeleteFunc(s.waiters[run], func(c chan struct{}) bool { return c == ended })
-	if s.waiters[run] = rest; len(rest) == 0 {
-		delete(s.waiters, run)
+	leave(s.waiters, run, ended)
+}
+
+// WatchRun gives a channel that is closed by the next stored event of a run, or
+// when the log is folded again: look then, and watch anew. Stop ends it. Watch
+// before you look.
+func (s *Scheduler) WatchRun(run string) (changed <-chan struct{}, stop func()) {
+	c := make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers[run] = append(s.watchers[run], c)
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		leave(s.watchers, run, c)
 	}
 }
 
-// wakeEnded tells those who wait for runs that stored events have ended.
-func (s *Scheduler) wakeEnded(events []eventlog.Event) {
-	if len(s.waiters) == 0 {
+// leave takes a channel out of those who wait for a run.
+func leave(waiting map[string][]chan struct{}, run string, c chan struct{}) {
+	rest := slices.DeleteFunc(waiting[run], func(other chan struct{}) bool { return other == c })
+	if waiting[run] = rest; len(rest) == 0 {
+		delete(waiting, run)
+	}
+}
+
+// wakeWaiting tells those who watch runs that events of them are stored, and
+// those who wait for their ends which have ended.
+func (s *Scheduler) wakeWaiting(events []eventlog.Event) {
+	if len(s.waiters)+len(s.watchers) == 0 {
 		return
 	}
 	for n := range events {
 		i := s.state.Item(events[n].Subject)
-		if i == nil || !i.Status.Final() {
+		if i == nil {
+			continue
+		}
+		for _, changed := range s.watchers[i.RunID()] {
+			close(changed)
+		}
+		delete(s.watchers, i.RunID())
+		if !i.Status.Final() {
 			continue
 		}
 		for _, ended := range s.waiters[i.RunID()] {
@@ -66,10 +94,12 @@ func (s *Scheduler) wakeEnded(events []eventlog.Event) {
 
 // wakeAll has everybody who waits for a run look again.
 func (s *Scheduler) wakeAll() {
-	for run, waiting := range s.waiters {
-		for _, ended := range waiting {
-			close(ended)
+	for _, all := range []map[string][]chan struct{}{s.waiters, s.watchers} {
+		for run, waiting := range all {
+			for _, c := range waiting {
+				close(c)
+			}
+			delete(all, run)
 		}
-		delete(s.waiters, run)
 	}
 }

@@ -151,43 +151,6 @@ func (s *Service) knownTrigger(ctx context.Context, id string) *api.Error {
 	return api.Errorf(api.NotFound, "trigger", "there is no trigger %q: see trigger.list", id)
 }
 
-// runLogs gives what the last ended attempt printed and logged.
-func (s *Service) runLogs(ctx context.Context, r *request) (any, *api.Error) {
-	in, refused := decode[api.Get](r.body)
-	if refused != nil {
-		return nil, refused
-	}
-	if in.ID == "" {
-		return nil, api.Errorf(api.Invalid, "id", "id is missing: give a run's id")
-	}
-	rec, refused := s.showRunOf(ctx, r, in.ID, in.Strong)
-	if refused != nil {
-		return nil, refused
-	}
-	run := rec.(api.Run)
-	logs := api.RunLogs{Lines: run.Logs, Truncated: run.LogsTruncated}
-	if run.LogsTruncated && s.cfg.Output != nil {
-		lines, truncated, err := s.cfg.Output(ctx, run.ID, run.Attempt)
-		if err != nil {
-			s.cfg.Logger.Warn("a run's output cannot be read", "run", run.ID, "error", err)
-		} else if len(lines) > 0 {
-			logs = api.RunLogs{Lines: lines, Truncated: truncated}
-		}
-	}
-	return fitLogs(logs), nil
-}
-
-// fitLogs cuts the end of what is too long for a reply.
-func fitLogs(logs api.RunLogs) api.RunLogs {
-	size := 0
-	for n, line := range logs.Lines {
-		if size += len(line.Text) + 100; size > api.PageBytesMax {
-			return api.RunLogs{Lines: logs.Lines[:n], Truncated: true}
-		}
-	}
-	return logs
-}
-
 // runCancel stops a run and answers when it has ended.
 func (s *Service) runCancel(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.Cancel](r.body)

@@ -43,8 +43,7 @@ type Config struct {
 	Version   string // a semantic version
 	// Status fills what the scheduler does not know of cluster.status.
 	Status func(context.Context, *api.ClusterStatus)
-	// Output reads what did not fit a run's events; nil if nothing keeps it.
-	Output func(ctx context.Context, run string, attempt int) ([]eventlog.LogLine, bool, error)
+	Output Output // what did not fit a run's events, or is not in one yet; nil if nothing keeps it
 	Logger *slog.Logger
 }
 

@@ -196,7 +196,21 @@ func TestBadInput(t *testing.T) {
 
 		// Runs, cluster, audit.
 		{"admin.run.get", `{"id":"run_0000000000000000"}`, "not_found"}, {"admin.run.get", `{"id":"` + item.ID + `"}`, "not_found"},
-		{"admin.run.logs", `{}`, "invalid"}, {"admin.run.cancel", `{"id":"run_0000000000000000"}`, "not_found"},
+		{"admin.run.logs", `{}`, "invalid"}, {"admin.run.logs", `{"id":"run_0000000000000000"}`, "not_found"},
+		{"admin.run.logs", `{"id":"run_0000000000000000","wait":"1s"}`, "not_found"},
+		{"admin.run.logs", logsOf(done, `"wait":"11m"`), "invalid"}, {"admin.run.logs", logsOf(done, `"wait":"-1s"`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"wait":3`), "invalid"}, {"admin.run.logs", logsOf(done, `"wait":"soon"`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"attempt":0`), "invalid"}, {"admin.run.logs", logsOf(done, `"attempt":-1`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"attempt":"1"`), "invalid"}, {"admin.run.logs", logsOf(done, `"attempt":1.5`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"attempt":2`), "not_found"}, {"admin.run.logs", logsOf(done, `"attempt":99,"wait":"1m"`), "not_found"},
+		{"admin.run.logs", logsOf(done, `"attempt":1,"after":"2.0.0"`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"after":"3.0.0","wait":"1m"`), "not_found"},
+		{"admin.run.logs", logsOf(done, `"after":"x"`), "invalid"}, {"admin.run.logs", logsOf(done, `"after":"1.2"`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"after":"1.2.3.4"`), "invalid"}, {"admin.run.logs", logsOf(done, `"after":"1.-2.3"`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"after":"1.2.9223372036854775808"`), "invalid"},
+		{"admin.run.logs", logsOf(done, `"after":"99999999999.2.3"`), "invalid"}, {"admin.run.logs", logsOf(done, `"after":7`), "invalid"},
+		{"nobody.run.logs", logsOf(done, `"wait":"1m"`), "unknown_user"},
+		{"admin.run.cancel", `{"id":"run_0000000000000000"}`, "not_found"},
 		{"admin.run.cancel", `{"id":"run_` + done.ID[4:] + `"}`, "illegal_transition"},
 		{"admin.run.list", `{"trigger":"sts_x"}`, "not_found"}, {"admin.run.list", `{"since":"never"}`, "invalid_time"},
 		{"admin.cluster.status", `{"x":1}`, "invalid"},
@@ -284,6 +298,9 @@ func badLimits() [][2]string {
 		{"env", `[7]`},
 	}
 }
+
+// logsOf asks for the output of an item's run.
+func logsOf(i api.Item, more string) string { return `{"id":"run_` + i.ID[4:] + `",` + more + `}` }
 
 // newItem is a good item with more fields.
 func newItem(more string) string {

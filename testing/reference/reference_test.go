@@ -108,7 +108,7 @@ func fields() string {
 		{"`function.create` `update`", api.FunctionInput{}}, {"`trigger.create` `update`", api.TriggerInput{}},
 		{"`item.create` `update`", api.ItemInput{}}, {"`item.create_many`", api.ItemsInput{}},
 		{"`automation.create` `update`", api.AutomationInput{}}, {"`user.create` `update`, and further fields", api.UserInput{}},
-		{"`get`, `function.versions`, `run.logs`", api.Get{}}, {"`delete`", api.Delete{}},
+		{"`get`, `function.versions`", api.Get{}}, {"`run.logs`", api.RunLogsInput{}}, {"`delete`", api.Delete{}},
 		{"`item.cancel` `run.cancel`", api.Cancel{}}, {"`trigger.pause` `resume`", api.Pause{}},
 		{"`function.run` `automation.run`", api.Call{}}, {"`trigger.run`", api.TriggerRun{}}, {"`trigger.preview`", api.Preview{}},
 		{"`list`", api.List{}}, {"`trigger.list`, besides", api.TriggerList{}}, {"`item.list`, besides", api.ItemList{}},
