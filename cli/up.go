@@ -36,6 +36,7 @@ func upVerb() verb {
 			&cli.StringFlag{Name: "raft-addr", Usage: "`ADDRESS` for Raft, where nodes meet", Value: "127.0.0.1:7420"},
 			&cli.StringFlag{Name: "python", Usage: "`PROGRAM` that runs the functions", Value: "python3"},
 			&cli.StringFlag{Name: "sandbox", Usage: "`LEVEL` of what functions are kept from: none, process, restricted or isolated (default: restricted, where the kernel allows)"},
+			envFile(),
 			whole("slots", "how many runs at once, `N`; 0 for as many as suit this machine", "0"),
 			&cli.StringFlag{Name: "log-level", Usage: "`LEVEL` of what is logged to standard error: debug, info, warn or error", Value: "info"},
 		},
@@ -43,6 +44,11 @@ func upVerb() verb {
 			var level slog.Level
 			if err := level.UnmarshalText([]byte(s.line.String("log-level"))); err != nil {
 				return usagef("--log-level %s is none: use debug, info, warn or error", s.line.String("log-level"))
+			}
+			logger := slog.New(slog.NewTextHandler(s.errs, &slog.HandlerOptions{Level: level}))
+			env, err := s.functionEnv(logger)
+			if err != nil {
+				return err
 			}
 			cfg := node.Config{
 				DataDir:  s.line.String("data"),
@@ -53,7 +59,9 @@ func upVerb() verb {
 				Sandbox:  s.line.String("sandbox"),
 				Slots:    s.line.Int("slots"),
 				Version:  Version,
-				Logger:   slog.New(slog.NewTextHandler(s.errs, &slog.HandlerOptions{Level: level})),
+				Logger:   logger,
+
+				FunctionEnv: env,
 			}
 			if err := cfg.WithDefaults().Validate(); err != nil {
 				return usagef("%v: see belfry up --help", err)

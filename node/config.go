@@ -33,6 +33,9 @@ type Config struct {
 	// isolated. Defaults to restricted, or what comes next to it where the kernel
 	// does not allow that.
 	Sandbox string
+	// FunctionEnv is what functions may be given of: each gets the variables that
+	// it names. Their values are masked in all that it says.
+	FunctionEnv map[string]string
 	// Slots is how many runs its executor takes at a time. Defaults to what
 	// suits the machine (see exec.Config).
 	Slots int

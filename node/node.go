@@ -161,7 +161,7 @@ func (n *Node) beside(work func(context.Context)) {
 // startPython finds the interpreter; a worker starts with the first run.
 func (n *Node) startPython() (exec.Runtime, error) {
 	runtime, err := python.New(python.Config{
-		Python: n.cfg.Python, Sandbox: python.Level(n.cfg.Sandbox), Dir: n.dir.join("python"), Logger: n.cfg.Logger,
+		Python: n.cfg.Python, Sandbox: python.Level(n.cfg.Sandbox), Env: n.cfg.FunctionEnv, Dir: n.dir.join("python"), Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

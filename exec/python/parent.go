@@ -72,7 +72,7 @@ type notice struct {
 }
 
 // messageBytesMax bounds a message; a larger one is cut off.
-const messageBytesMax = 256 << 10
+const messageBytesMax = 128 << 10
 
 // startParent starts an interpreter on the shim and waits for its hello. What it
 // prints goes to said.

@@ -132,15 +132,14 @@ func (r *Runtime) Run(ctx context.Context, job *exec.Job, line func(wire.LogLine
 		ctx, cancel = context.WithTimeoutCause(ctx, job.Timeout, errTimeout)
 		defer cancel()
 	}
-	wants, err := r.wants(job)
-	if err != nil {
-		ended := failed(errorSandbox, err.Error())
-		ended.Finished = time.Now()
-		return ended
+	wants, missing := r.wants(job)
+	if missing != nil {
+		return exec.Ended{Kind: wire.Failed, Error: missing, Finished: time.Now()}
 	}
 	for fresh := 0; fresh < freshTriesMax; {
 		w := r.pool.take(wants)
 		if w == nil {
+			var err error
 			if w, err = r.fresh(ctx, wants); ctx.Err() != nil {
 				ended := interrupted(ctx, job)
 				ended.Finished = time.Now()

@@ -211,6 +211,11 @@ return [os.environ["TOKEN"], len(os.environ["TOKEN"]), os.environ.get("OTHER")]`
 	if fmt.Sprint(got) != "[*** 13 <nil>]" {
 		t.Errorf("it returned %v", got)
 	}
+	other := job(t, execute("return 1"))
+	other.Env = []string{"NOT_GIVEN"}
+	if err := failed(t, r, other, "VariableMissing"); !strings.Contains(err.Message, "NOT_GIVEN") {
+		t.Errorf("it does not say which: %s", err.Message)
+	}
 	j.Data = jsontext.Value(`{"fail":true}`)
 	err := failed(t, r, j, "ValueError")
 	for _, secret := range []string{"hunter2", "xyzzy", "line one", "line two"} {

@@ -19,6 +19,7 @@ const (
 	errorTooLarge     = "ResultTooLarge"
 	errorStartFailed  = "WorkerStartFailed"
 	errorSandbox      = "SandboxUnavailable"
+	errorEnv          = "VariableMissing"
 	errorProcessor    = "CPULimitExceeded"
 	errorTypeBytesMax = 200
 )
@@ -43,13 +44,21 @@ type wants struct {
 	alone            bool   // it serves one run
 }
 
-// wants reads them from a job. The error says that its sandbox cannot be had.
-func (r *Runtime) wants(job *exec.Job) (wants, error) {
+// wants reads them from a job. A failure says what cannot be had.
+func (r *Runtime) wants(job *exec.Job) (wants, *wire.Error) {
 	level, err := r.levelFor(job.Sandbox)
+	if err != nil {
+		return wants{}, &wire.Error{Type: errorSandbox, Message: err.Error()}
+	}
+	for _, name := range job.Env {
+		if _, given := r.cfg.Env[name]; !given {
+			return wants{}, &wire.Error{Type: errorEnv, Message: "the function wants the variable " + name + ", which this executor was not given: add it to its --env-file"}
+		}
+	}
 	return wants{
 		function: job.Function, user: job.UserID, version: job.Version, code: job.Code, memory: job.MemoryLimit,
 		level: level, processes: job.ProcessLimit, files: job.FileLimit, env: strings.Join(job.Env, "\x00"), alone: job.Fresh,
-	}, err
+	}, nil
 }
 
 // worker is a process that serves the runs of those who want the same, one at a
