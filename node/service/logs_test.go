@@ -97,7 +97,7 @@ func TestOutputComesInPages(t *testing.T) {
 	}
 	s := &Service{cfg: Config{Output: kept{end: true}, Logger: slog.New(slog.DiscardHandler)}}
 	at, got, pages := OutputPlace{}, 0, 0
-	for whole := false; !whole; pages++ {
+	for whole := false; !whole && pages < lines; pages++ {
 		answer := api.RunLogs{}
 		p := &logPage{answer: &answer, at: at, parts: true}
 		whole = p.fill(t.Context(), s, "run_1", 1, c)
