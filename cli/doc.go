@@ -3,8 +3,8 @@
 // It reads a command line, asks through node/client, and shows the answer: as a
 // table for people, or exactly as Belfry sent it for programs. It refuses to
 // know the rules: what a name, a time or a transition may be, Belfry says, and
-// the refusal is shown as it came. "belfry up" is the exception: it builds a
-// node and waits for a signal.
+// the refusal is shown as it came. "belfry up" and "belfry exec" are the
+// exceptions: they build a node, or an executor, and wait for a signal.
 //
 //	words ─▶ arrange ─▶ urfave ─▶ verb.do ─▶ client.Ask ─▶ table, sheet or JSON
 //	            │                    │            │

@@ -96,18 +96,26 @@ func TestWhoMayTouchAnEnvFile(t *testing.T) {
 	}
 }
 
-// The file is read before anything is touched.
-func TestTheEnvFileIsReadFirst(t *testing.T) {
+// Both servers read the file before they touch anything, and warn of one that
+// others can read.
+func TestServersReadTheEnvFileFirst(t *testing.T) {
 	dir := t.TempDir()
-	bad, data := filepath.Join(dir, "bad.env"), filepath.Join(dir, "data")
-	if err := os.WriteFile(bad, []byte("hunter2\n"), 0o600); err != nil {
+	bad, open := filepath.Join(dir, "bad.env"), filepath.Join(dir, "open.env")
+	if err := errors.Join(os.WriteFile(bad, []byte("hunter2\n"), 0o600), os.WriteFile(open, []byte("A=1\n"), 0o600), os.Chmod(open, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errs := run(t, "up", "--data", data, "--env-file", bad)
-	if status != exitUsage || out != "" || !strings.Contains(errs, "bad.env, line 1 ") || strings.Count(errs, "\n") != 1 {
-		t.Errorf("%d %q %q", status, out, errs)
+	for _, server := range []string{"up", "exec"} {
+		data := filepath.Join(dir, server)
+		status, out, errs := run(t, server, "--data", data, "--env-file", bad)
+		if status != exitUsage || out != "" || !strings.Contains(errs, "bad.env, line 1 ") || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: %d %q %q", server, status, out, errs)
+		}
+		if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s made its data directory", server)
+		}
 	}
-	if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
-		t.Error("it made its data directory")
+	_, _, errs := run(t, "exec", "--data", dir, "--env-file", open, "--name", "x")
+	if !strings.Contains(errs, "chmod 600") || !strings.Contains(errs, "open.env") {
+		t.Errorf("a file that all can read: %q", errs)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // again from the log.
 const stopTimeout = 30 * time.Second
 
-// server is what up runs: a *node.Node.
+// server is what up and exec run: a *node.Node, a *process.Process.
 type server interface {
 	Start(context.Context) error
 	Ready() string
@@ -34,18 +34,16 @@ func upVerb() verb {
 			&cli.StringFlag{Name: "nats-addr", Usage: "`ADDRESS` for NATS, where callers ask", Value: "127.0.0.1:4222"},
 			&cli.StringFlag{Name: "http-addr", Usage: "`ADDRESS` for HTTP: health, metrics, the page", Value: "127.0.0.1:8420"},
 			&cli.StringFlag{Name: "raft-addr", Usage: "`ADDRESS` for Raft, where nodes meet", Value: "127.0.0.1:7420"},
-			&cli.StringFlag{Name: "python", Usage: "`PROGRAM` that runs the functions", Value: "python3"},
-			&cli.StringFlag{Name: "sandbox", Usage: "`LEVEL` of what functions are kept from: none, process, restricted or isolated (default: restricted, where the kernel allows)"},
+			pythonProgram(), sandboxLevel(), slots(),
+			yes("no-exec", "run no executor here: others run the functions, see belfry exec"),
 			envFile(),
-			whole("slots", "how many runs at once, `N`; 0 for as many as suit this machine", "0"),
-			&cli.StringFlag{Name: "log-level", Usage: "`LEVEL` of what is logged to standard error: debug, info, warn or error", Value: "info"},
+			logLevel(),
 		},
 		do: func(ctx context.Context, s *session) error {
-			var level slog.Level
-			if err := level.UnmarshalText([]byte(s.line.String("log-level"))); err != nil {
-				return usagef("--log-level %s is none: use debug, info, warn or error", s.line.String("log-level"))
+			logger, err := s.logger()
+			if err != nil {
+				return err
 			}
-			logger := slog.New(slog.NewTextHandler(s.errs, &slog.HandlerOptions{Level: level}))
 			env, err := s.functionEnv(logger)
 			if err != nil {
 				return err
@@ -58,6 +56,7 @@ func upVerb() verb {
 				Python:   s.line.String("python"),
 				Sandbox:  s.line.String("sandbox"),
 				Slots:    s.line.Int("slots"),
+				NoExec:   s.line.Bool("no-exec"),
 				Version:  Version,
 				Logger:   logger,
 
@@ -73,6 +72,19 @@ func upVerb() verb {
 			return s.serve(ctx, n)
 		},
 	}
+}
+
+func logLevel() cli.Flag {
+	return &cli.StringFlag{Name: "log-level", Usage: "`LEVEL` of what is logged to standard error: debug, info, warn or error", Value: "info"}
+}
+
+// logger logs to standard error, as --log-level says.
+func (s *session) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.line.String("log-level"))); err != nil {
+		return nil, usagef("--log-level %s is none: use debug, info, warn or error", s.line.String("log-level"))
+	}
+	return slog.New(slog.NewTextHandler(s.errs, &slog.HandlerOptions{Level: level})), nil
 }
 
 // serve runs a server until ctx ends or it stops by itself. It says "ready …"

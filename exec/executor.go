@@ -106,17 +106,18 @@ type session struct {
 	wake        chan struct{} // beat should look at its times anew
 	moved       chan struct{} // while leaving: an attempt ended or was forgotten
 
-	mu      sync.Mutex
-	ready   *sync.Cond // something is queued, or the session is closed
-	closed  bool       // slots take no more runs and end
-	leaving bool       // no run is accepted any more
-	fence   *fence
-	hold    *hold
-	codes   *codes
-	owners  map[string]*owner
-	pace    pace
-	stats   counters
-	taken   time.Time // when a slot last took a run
+	mu       sync.Mutex
+	ready    *sync.Cond // something is queued, or the session is closed
+	closed   bool       // slots take no more runs and end
+	leaving  bool       // no run is accepted any more
+	fence    *fence
+	hold     *hold
+	codes    *codes
+	owners   map[string]*owner
+	pace     pace
+	stats    counters
+	standing standing
+	taken    time.Time // when a slot last took a run
 
 	windows      map[string]int
 	announced    map[string]int // windows of the last announcement
@@ -136,6 +137,7 @@ func newSession(cfg Config, bus Bus, runtime Runtime) *session {
 		wake:        make(chan struct{}, 1),
 		moved:       make(chan struct{}, 1),
 		fence:       newFence(""), hold: newHold(), codes: newCodes(), owners: map[string]*owner{},
+		standing: newStanding(),
 	}
 	s.log = cfg.Logger.With("executor", cfg.Name, "incarnation", s.incarnation)
 	s.ready = sync.NewCond(&s.mu)

@@ -157,6 +157,9 @@ func (s *session) demand(d *wire.Demand, now time.Time) reason {
 // owner that decides for nothing is answered and needs no window; one whose
 // every epoch is past is a process that was replaced.
 func (s *session) ask(a *wire.Ask, now time.Time) reason {
+	if a.Incarnation != "" && a.Incarnation != s.incarnation {
+		return refusedIncarnation
+	}
 	if len(a.Epochs) == 0 {
 		return accepted
 	}

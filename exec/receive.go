@@ -36,6 +36,8 @@ func (s *session) handle(msg *nats.Msg) {
 		decoded(msg, &r, func(a *wire.Ask) reason { return s.onAsk(msg, a) })
 	case verb == wire.VerbCancel:
 		decoded(msg, &r, s.onCancel)
+	case verb == wire.VerbTaken:
+		decoded(msg, &r, s.onTaken)
 	case verb == wire.VerbCheck:
 		decoded(msg, &r, func(c *wire.Check) reason { return s.onCheck(msg, c) })
 	}
@@ -157,6 +159,9 @@ func (s *session) onDemand(d *wire.Demand) reason {
 func (s *session) onAsk(msg *nats.Msg, a *wire.Ask) reason {
 	s.mu.Lock()
 	r := s.ask(a, time.Now())
+	if r == accepted {
+		closeOnce(s.standing.joined)
+	}
 	announce := s.announcement()
 	s.mu.Unlock()
 	if r == accepted && msg.Reply != "" {

@@ -18,8 +18,9 @@ type Config struct {
 	// DontListen opens no port: a program that embeds a node talks to it through
 	// CallerConn. The addresses mean nothing then, and HTTP is not served.
 	DontListen bool
-	// NoExec runs no executor in the node, which then needs no Python: whoever
-	// embeds it brings one of its name, on ExecutorConn.
+	// NoExec runs no executor in the node, which then needs no Python: others
+	// come as processes of their own, or whoever embeds it brings one of its
+	// name, on ExecutorConn.
 	NoExec bool
 	// Idle is the interval of what a node does while nothing happens: signs of
 	// life between owner and executor, Raft's heartbeats, a look at the stream;
@@ -39,6 +40,8 @@ type Config struct {
 	// Slots is how many runs its executor takes at a time. Defaults to what
 	// suits the machine (see exec.Config).
 	Slots int
+	// FunctionEnv are variables, by name, that functions may be given.
+	FunctionEnv map[string]string
 	// Version of the program, a semantic version. Defaults to 0.0.0.
 	Version string
 	// Logger defaults to slog.Default.

@@ -13,6 +13,7 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec"
+	"github.com/belfryhq/belfry/exec/credential"
 	"github.com/belfryhq/belfry/exec/python"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
@@ -194,10 +195,16 @@ func (n *Node) startRaft(ctx context.Context) error {
 }
 
 func (n *Node) startBroker(ctx context.Context) error {
+	var secret credential.Secret
 	var err error
+	if !n.cfg.DontListen { // else no executor could come from elsewhere
+		if secret, err = credential.Make(n.dir.join(credential.File)); err != nil {
+			return err
+		}
+	}
 	n.broker, err = broker.Start(ctx, broker.Config{
 		Name: Name, Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
-		Executors: []string{Name}, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+		Executors: []string{Name}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err

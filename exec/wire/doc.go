@@ -13,6 +13,7 @@
 //	   │ ◀── belfry.exec.<executor>.stored   Stored: these reports are in the log │
 //	   │ ◀── belfry.exec.<executor>.cancel   Cancel: stop this attempt            │
 //	   │ ◀── belfry.exec.<executor>.check    Check: does this code compile        │
+//	   │ ◀── belfry.exec.<executor>.taken    Taken: another bears your name       │
 //
 // # Rules
 //

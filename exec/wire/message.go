@@ -89,9 +89,21 @@ type Held struct {
 // Ask asks an executor what it holds. It is a request: the answer is an
 // Announce, given after the epochs were raised.
 type Ask struct {
-	Owner  string         `json:"owner"`
-	Stream string         `json:"stream"` // the event stream's incarnation
-	Epochs map[int]uint64 `json:"epochs"` // partition → epoch, of all that this owner decides for
+	Owner  string `json:"owner"`
+	Stream string `json:"stream"` // the event stream's incarnation
+	// Incarnation is whom it is for: another one of the name stays silent. It is
+	// absent from nodes that do not know it yet, and then for all.
+	Incarnation string         `json:"incarnation,omitzero"`
+	Epochs      map[int]uint64 `json:"epochs"` // partition → epoch, of all that this owner decides for
+}
+
+// Taken tells an incarnation that it gets no runs, because another one of its
+// name is alive. It is sent for each of its signs of life.
+type Taken struct {
+	Owner       string `json:"owner"`
+	Incarnation string `json:"incarnation"` // that is told
+	// SilentMS is how long the other may be silent before its name is free.
+	SilentMS int64 `json:"silent_ms"`
 }
 
 // Demand tells an executor what waits at an owner for its pool.

@@ -12,6 +12,7 @@ const (
 	VerbStored = "stored"
 	VerbCancel = "cancel"
 	VerbCheck  = "check"
+	VerbTaken  = "taken"
 )
 
 // Patterns that owners subscribe.

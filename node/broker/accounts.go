@@ -1,12 +1,9 @@
 package broker
 
 import (
-	"fmt"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nkeys"
 )
 
 // The accounts, one for each circle of trust.
@@ -77,48 +74,6 @@ const (
 // replyWithin bounds how long an executor may take to answer a request.
 const replyWithin = 30 * time.Second
 
-// identity is who a connection is: a key, and what it may do.
-type identity struct {
-	key     nkeys.KeyPair
-	inbox   string // prefix of its reply subjects
-	account string
-	// permissions is nil for who may do everything in the account.
-	permissions *server.Permissions
-	inProcess   bool // refused over TCP
-}
-
-// identities are all that the server knows.
-type identities struct {
-	node, service, caller identity
-	executors             map[string]identity
-}
-
-func newIdentities(executors []string) (identities, error) {
-	ids := identities{
-		node:      identity{account: accountNode, inbox: inboxNode, inProcess: true},
-		service:   identity{account: accountCallers, inbox: inboxCaller, permissions: servicePermissions(), inProcess: true},
-		caller:    identity{account: accountCallers, inbox: inboxCaller, permissions: callerPermissions()},
-		executors: make(map[string]identity, len(executors)),
-	}
-	var err error
-	for _, id := range []*identity{&ids.node, &ids.service, &ids.caller} {
-		if id.key, err = nkeys.CreateUser(); err != nil {
-			return identities{}, fmt.Errorf("draw a key: %w", err)
-		}
-	}
-	for _, name := range executors {
-		key, err := nkeys.CreateUser()
-		if err != nil {
-			return identities{}, fmt.Errorf("draw a key: %w", err)
-		}
-		ids.executors[name] = identity{
-			key: key, account: accountExecutors, inbox: inboxExecutor + name,
-			permissions: executorPermissions(name), inProcess: true,
-		}
-	}
-	return ids, nil
-}
-
 func servicePermissions() *server.Permissions {
 	return &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: []string{inboxCaller + ".>"}},
@@ -153,36 +108,4 @@ func executorPermissions(name string) *server.Permissions {
 		}},
 		Response: &server.ResponsePermission{MaxMsgs: 1, Expires: replyWithin},
 	}
-}
-
-// install makes the accounts and identities part of the server's options.
-func (ids identities) install(opts *server.Options) error {
-	if err := opts.ProcessConfigString(walls); err != nil {
-		return fmt.Errorf("nats accounts: %w", err)
-	}
-	accounts := make(map[string]*server.Account, len(opts.Accounts))
-	for _, account := range opts.Accounts {
-		accounts[account.Name] = account
-	}
-	all := []identity{ids.node, ids.service, ids.caller}
-	for _, executor := range ids.executors {
-		all = append(all, executor)
-	}
-	for _, id := range all {
-		public, err := id.key.PublicKey()
-		if err != nil {
-			return fmt.Errorf("public key: %w", err)
-		}
-		user := &server.NkeyUser{Nkey: public, Account: accounts[id.account], Permissions: id.permissions}
-		if id.inProcess {
-			user.AllowedConnectionTypes = map[string]struct{}{jwt.ConnectionTypeInProcess: {}}
-		}
-		opts.Nkeys = append(opts.Nkeys, user)
-	}
-	nameless, err := ids.caller.key.PublicKey()
-	if err != nil {
-		return fmt.Errorf("public key: %w", err)
-	}
-	opts.NoAuthUser = nameless
-	return nil
 }

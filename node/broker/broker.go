@@ -80,16 +80,21 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if b.ids, err = newIdentities(b.cfg.Executors); err != nil {
+	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.ExecutorSecret); err != nil {
 		return err
 	}
 	opts, err := b.options(host, port)
 	if err != nil {
 		return err
 	}
+	admit := &gate{ids: b.ids, log: b.cfg.Logger}
+	if err := admit.install(opts); err != nil {
+		return err
+	}
 	if b.server, err = server.NewServer(opts); err != nil {
 		return fmt.Errorf("nats server: %w", err)
 	}
+	admit.server = b.server
 	log := newServerLog(ctx, b.cfg.Logger)
 	b.server.SetLoggerV2(log, log.debug, false, false)
 	b.server.Start()
@@ -135,9 +140,6 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 		opts.JetStreamMaxStore = limit
 	}
 	b.maxStore = opts.JetStreamMaxStore
-	if err := b.ids.install(opts); err != nil {
-		return nil, err
-	}
 	return opts, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"regexp"
 	"time"
+
+	"github.com/belfryhq/belfry/exec/credential"
 )
 
 // Config says where and for whom the server runs.
@@ -34,6 +36,9 @@ type Config struct {
 	PingEvery time.Duration
 	// Executors names those for whom ExecutorConn works. Defaults to none.
 	Executors []string
+	// ExecutorSecret admits executors that are processes of their own, under
+	// every name that is not among Executors. Defaults to admitting none.
+	ExecutorSecret credential.Secret
 	// Logger receives the server's log. Defaults to discarding it.
 	Logger *slog.Logger
 }

@@ -53,14 +53,10 @@ func (b *Broker) CallerConn(name string) (*nats.Conn, error) {
 }
 
 func (b *Broker) connect(name string, id identity) (*nats.Conn, error) {
-	public, err := id.key.PublicKey()
-	if err != nil {
-		return nil, fmt.Errorf("public key: %w", err)
-	}
 	log := b.cfg.Logger.With("conn", name)
 	conn, err := nats.Connect("",
 		nats.InProcessServer(b.server),
-		nats.Nkey(public, id.key.Sign),
+		nats.Nkey(id.public, id.key.Sign),
 		nats.Name(name),
 		nats.CustomInboxPrefix(id.inbox),
 		nats.Timeout(connectTimeout),

@@ -27,7 +27,7 @@
 //	                           │         ◀── belfry.logs.> ────────
 //	                           │         ◀── replies to requests ──
 //
-// The identities, of which all but callers connect inside this process only,
+// The identities. Those of the node itself connect inside this process only,
 // with keys drawn at start:
 //
 //   - A node's own connection ([Broker.NodeConn]) may do everything in BELFRY.
@@ -36,7 +36,10 @@
 //   - A node answers callers on another connection ([Broker.ServiceConn]),
 //     which can publish nothing but replies to inboxes.
 //   - An executor ([Broker.ExecutorConn]) may use the subjects that bear its
-//     name, answer a request once within 30 s, and read its own inbox.
+//     name, answer a request once within 30 s, and read its own inbox. One that
+//     is a process of its own comes over TCP with a name that nobody has to know
+//     before, and with the key that the node's secret gives that name
+//     ([Config.ExecutorSecret], exec/credential).
 //   - A caller is whoever connects without credentials, over TCP or in this
 //     process ([Broker.CallerConn]). Wrong credentials are refused.
 //

@@ -118,8 +118,9 @@ func (m announced) handle(s *Scheduler) {
 	case a.Version != wire.Version:
 		s.log.Warn("an executor speaks another version of the wire: give it the node's version of belfry", "executor", a.Name, "its", a.Version, "ours", wire.Version)
 		return
-	case e != nil && e.incarnation != a.Incarnation && !e.leaving && time.Since(e.seen) < 2*s.cfg.AnnounceEvery:
+	case e != nil && e.incarnation != a.Incarnation && !e.leaving && time.Since(e.seen) < s.rivalSilence():
 		s.log.Error("two executors bear one name: rename one", "executor", a.Name)
+		s.refuse(a)
 		return
 	case e == nil || e.incarnation != a.Incarnation:
 		e = &executor{
@@ -140,6 +141,21 @@ func (m announced) handle(s *Scheduler) {
 	s.missing(e, a.Held)
 }
 
+// rivalSilence is how long an incarnation is silent before another one may bear
+// its name: two signs of life.
+func (s *Scheduler) rivalSilence() time.Duration { return 2 * s.cfg.AnnounceEvery }
+
+// refuse tells an incarnation that another one of its name is alive.
+func (s *Scheduler) refuse(a wire.Announce) {
+	body, err := json.Marshal(wire.Taken{Owner: s.cfg.Node, Incarnation: a.Incarnation, SilentMS: s.rivalSilence().Milliseconds()})
+	if err == nil {
+		err = s.cfg.Bus.Publish(wire.ExecSubject(a.Name, wire.VerbTaken), body)
+	}
+	if err != nil {
+		s.log.Warn("an executor could not be told that its name is taken", "executor", a.Name, "error", err)
+	}
+}
+
 // ask lets an executor raise its epochs and say what it holds. Until it has,
 // it gets nothing.
 func (s *Scheduler) ask(e *executor) {
@@ -147,7 +163,7 @@ func (s *Scheduler) ask(e *executor) {
 		return
 	}
 	e.asking = true
-	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epochs: s.ownEpochs()}
+	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Incarnation: e.incarnation, Epochs: s.ownEpochs()}
 	name, incarnation, epochs := e.name, e.incarnation, s.epochs
 	s.loops.Go(func() {
 		ctx, cancel := s.within(s.cfg.AnnounceEvery)

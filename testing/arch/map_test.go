@@ -38,7 +38,8 @@ func packages() []entry {
 			sentence: "turns what was folded into the records that callers and functions see",
 		},
 		{path: "node/cluster", sentence: "Raft: state machine, members, the plan, join and leave"},
-		{path: "node/broker", sentence: "the embedded NATS server, its identities and connections"},
+		// exec/credential: the broker admits executors by the keys that it gives.
+		{path: "node/broker", imports: "exec/credential", sentence: "the embedded NATS server, its identities and connections"},
 		{
 			// node/api: Do refuses with its errors. node/record: a run carries the
 			// user's record.
@@ -70,8 +71,15 @@ func packages() []entry {
 		// exec/wire: outcomes, errors and lines of output are the wire's own.
 		{path: "exec/python", imports: "exec exec/wire", sentence: "the Python runtime: shim (standard library only, embedded) with the valstorm package"},
 
-		// eventlog: durations such as 3d, and times, are read and shown by its types.
-		{path: "cli", imports: "node node/api node/client exec eventlog", sentence: "the commands people type; the only place that knows urfave"},
+		// A leaf of its own, since broker admits by it and must not know Python.
+		{path: "exec/credential", sentence: "how an executor proves its name: a secret, and the key that it gives a name"},
+		{
+			path: "exec/process", imports: "exec exec/wire exec/python exec/credential",
+			sentence: "an executor as a process of its own: its credential, its connection, its Python",
+		},
+
+		// exec/process: belfry exec, as node is belfry up. eventlog: durations such as 3d, and times, are read and shown by its types.
+		{path: "cli", imports: "node node/api node/client exec exec/process eventlog", sentence: "the commands people type; the only place that knows urfave"},
 		{path: "cli/belfry", imports: "cli", sentence: "main, under 30 lines"},
 
 		{path: "testing/arch", sentence: "architecture as a test"},

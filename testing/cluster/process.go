@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,18 +21,20 @@ import (
 	"github.com/belfryhq/belfry/node/client"
 )
 
-// Process is one belfry up.
+// Process is one belfry up, or one belfry exec: see Executor.
 type Process struct {
 	t    testing.TB
 	Dir  string // its data directory
 	URL  string // of NATS
 	HTTP string // host:port
 	Raft string
-	// Args are given to belfry up besides addresses and directory.
+	// Args are given to belfry up besides addresses and directory, to belfry exec
+	// besides the node and the name.
 	Args []string
 	// Program is the binary, Binary if "".
 	Program string
 
+	line   []string // of belfry exec; nil for belfry up
 	cmd    *exec.Cmd
 	stderr *lines
 	ended  chan error
@@ -80,6 +83,14 @@ func New(t testing.TB, args ...string) *Process {
 	return p
 }
 
+// Executor prepares an executor of this node, as a process of its own.
+func (p *Process) Executor(name string, args ...string) *Process {
+	return &Process{
+		t: p.t, Dir: p.Dir, URL: p.URL, HTTP: p.HTTP, Raft: p.Raft, Args: args, Program: p.Program,
+		line: []string{"exec", "--nats", p.URL, "--data", p.Dir, "--name", name, "--sandbox", "process"},
+	}
+}
+
 // freeAddrs finds loopback addresses that nobody listens on.
 func freeAddrs(t testing.TB, n int) []string {
 	t.Helper()
@@ -97,15 +108,22 @@ func freeAddrs(t testing.TB, n int) []string {
 
 // command is a belfry process that was not started yet.
 func (p *Process) command() *exec.Cmd {
-	args := append([]string{
-		"up", "--data", p.Dir, "--sandbox", "process", // functions of tests keep a journal outside
-		"--nats-addr", strings.TrimPrefix(p.URL, "nats://"),
-		"--http-addr", p.HTTP, "--raft-addr", p.Raft,
-	}, p.Args...)
+	args := append(slices.Clone(p.line), p.Args...)
+	if p.line == nil {
+		args = p.up()
+	}
 	if p.Program != "" {
 		return exec.Command(p.Program, args...)
 	}
 	return exec.Command(Binary(p.t), args...)
+}
+
+func (p *Process) up() []string {
+	return append([]string{
+		"up", "--data", p.Dir, "--sandbox", "process", // functions of tests keep a journal outside
+		"--nats-addr", strings.TrimPrefix(p.URL, "nats://"),
+		"--http-addr", p.HTTP, "--raft-addr", p.Raft,
+	}, p.Args...)
 }
 
 // startTimeout bounds a start; a loaded machine with the race detector is slow.
@@ -152,9 +170,9 @@ func (p *Process) Try() error {
 		return nil
 	case err := <-p.ended:
 		p.cmd = nil
-		return fmt.Errorf("belfry up ended with %w: %s", err, p.stderr)
+		return fmt.Errorf("belfry ended with %w: %s", err, p.stderr)
 	case <-time.After(startTimeout):
-		return fmt.Errorf("belfry up is not ready after %v: %s", startTimeout, p.stderr)
+		return fmt.Errorf("belfry is not ready after %v: %s", startTimeout, p.stderr)
 	}
 }
 
