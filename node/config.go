@@ -40,8 +40,6 @@ type Config struct {
 	// Slots is how many runs its executor takes at a time. Defaults to what
 	// suits the machine (see exec.Config).
 	Slots int
-	// FunctionEnv are variables, by name, that functions may be given.
-	FunctionEnv map[string]string
 	// Version of the program, a semantic version. Defaults to 0.0.0.
 	Version string
 	// Logger defaults to slog.Default.
