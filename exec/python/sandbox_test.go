@@ -183,7 +183,7 @@ func TestFreshRunsShareNothing(t *testing.T) {
 	r := open(t, python.Config{})
 	j := job(t, getpid)
 	j.Fresh = true
-	if pidOf(t, r, j) == pidOf(t, r, j) {
+	if first, second := pidOf(t, r, j), pidOf(t, r, j); first == second {
 		t.Error("a worker served two runs of a function that wants fresh ones")
 	}
 }

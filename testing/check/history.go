@@ -51,7 +51,7 @@ func (v *Verdict) stored(o *Op, again bool) {
 	case known && o.Seq != 0 && s.seq != o.Seq:
 		v.object("L1", v.placeOf(o), "%s was acknowledged as revision %d at %d, in the log that stands at %d", o, o.Revision, o.Seq, s.seq)
 		return
-	case known && !v.leftTrace(o) && !(o.action() == "create" && again):
+	case known && !v.leftTrace(o) && (o.action() != "create" || !again):
 		v.object("L1", v.placeOf(o), "%s was acknowledged as revision %d, and the log has nothing that it caused", o, o.Revision)
 		return
 	case known:

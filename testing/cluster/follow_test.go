@@ -167,7 +167,7 @@ func TestOutputSoFar(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Process.Kill() //nolint:errcheck // it has ended, if all is well
+	defer func() { _ = cmd.Process.Kill() }() // it has ended, if all is well
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || !strings.HasSuffix(line, "  stdout  here\n") {
 		t.Fatalf("a follower got %q, %v", line, err)
 	}

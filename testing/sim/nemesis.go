@@ -105,12 +105,7 @@ func (w strike) fall() {
 	case faultHandOver:
 		instead(w.handOver(n), "")
 	case faultTakeDead:
-		n.crash()
-		time.Sleep(o.span(0, 5*scale))
-		_, moved := w.take(n, 1)
-		instead(moved > 0, faultCrash)
-		time.Sleep(o.span(0, 10*scale))
-		n.open()
+		instead(w.takeDead(n), faultCrash)
 	case faultTakeSlow:
 		w.takeSlow(n, instead)
 	case faultTakeLive:
@@ -146,6 +141,16 @@ func (w strike) fall() {
 		h.stop()
 		w.revive(h)
 	}
+}
+
+// takeDead takes what a node owned after it crashed, and then starts it again.
+func (w strike) takeDead(n *node) bool {
+	n.crash()
+	time.Sleep(w.odds.span(0, 5*w.plan.scale))
+	_, moved := w.take(n, 1)
+	time.Sleep(w.odds.span(0, 10*w.plan.scale))
+	n.open()
+	return moved > 0
 }
 
 // revive has a host run an incarnation, if another fault has not done so.
