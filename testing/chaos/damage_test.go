@@ -83,9 +83,7 @@ func TestDamage(t *testing.T) {
 		for _, h := range harms(n, file) {
 			t.Run(file+"/"+h.name, func(t *testing.T) {
 				p := cluster.New(t)
-				if err := os.CopyFS(p.Dir, os.DirFS(l.dir)); err != nil {
-					t.Fatal(err)
-				}
+				cluster.Copy(t, p.Dir, l.dir)
 				if err := h.do(filepath.Join(p.Dir, file)); err != nil {
 					t.Fatal(err)
 				}

@@ -67,14 +67,6 @@ func identity(t testing.TB, dir, content string) {
 	}
 }
 
-// copyTree copies a data directory of a process that does not run.
-func copyTree(t testing.TB, from, to string) {
-	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A stream that existed and is gone, is shorter than remembered, is another, or
 // has holes is refused, and never made anew.
 func TestADamagedStreamIsRefused(t *testing.T) {
@@ -94,14 +86,14 @@ func TestADamagedStreamIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	early := filepath.Join(t.TempDir(), "early")
-	copyTree(t, p.Dir, early)
+	cluster.Copy(t, early, p.Dir)
 	p.Start()
 	fill(50)
 	if err := p.Stop(); err != nil { // its snapshot remembers the last sequence
 		t.Fatal(err)
 	}
 	whole := filepath.Join(t.TempDir(), "whole")
-	copyTree(t, p.Dir, whole)
+	cluster.Copy(t, whole, p.Dir)
 	other := cluster.New(t)
 	other.Start()
 	if err := other.Stop(); err != nil {
@@ -115,7 +107,7 @@ func TestADamagedStreamIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := cluster.New(t)
-			copyTree(t, whole, q.Dir)
+			cluster.Copy(t, q.Dir, whole)
 			harm(q.Dir)
 			said := q.Refused(1)
 			if !strings.Contains(said, "damaged") {
@@ -139,7 +131,7 @@ func remove(t testing.TB, path string) {
 func replace(t testing.TB, from, to string) {
 	t.Helper()
 	remove(t, to)
-	copyTree(t, from, to)
+	cluster.Copy(t, to, from)
 }
 
 // spoil flips bytes amidst the event stream's block file.
