@@ -53,6 +53,14 @@ func (s Secret) Key(name string) (nkeys.KeyPair, error) {
 // Read takes the secret from a file that only its owner can read. The error is
 // fs.ErrNotExist where there is none, and says what to do.
 func Read(path string) (Secret, error) {
+	s, err := read(path)
+	if errors.Is(err, errNoSecret) {
+		err = fmt.Errorf("%w: copy %s from the node's data directory", err, File)
+	}
+	return s, err
+}
+
+func read(path string) (Secret, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return Secret{}, unreadable(path, err)
@@ -82,8 +90,11 @@ func Read(path string) (Secret, error) {
 // Make takes the secret from a file, or draws one and writes the file. It is
 // there as a whole or not at all.
 func Make(path string) (Secret, error) {
-	s, err := Read(path)
-	if !errors.Is(err, fs.ErrNotExist) {
+	s, err := read(path)
+	switch {
+	case errors.Is(err, errNoSecret):
+		return Secret{}, fmt.Errorf("%w: restore it from a copy, or remove it: then a new one is drawn, which executors of their own need", err)
+	case !errors.Is(err, fs.ErrNotExist):
 		return s, err
 	}
 	_, _ = rand.Read(s.bytes[:]) // it never fails
@@ -121,9 +132,10 @@ func unwritable(path string, err error) error {
 	return fmt.Errorf("credentials %s cannot be written (%w): make its directory writable", path, cause(err))
 }
 
-func noSecret(path string) error {
-	return fmt.Errorf("credentials %s hold no secret of executors: copy %s from the node's data directory", path, File)
-}
+// errNoSecret says that a file is there and is no secret's.
+var errNoSecret = errors.New("hold no secret of executors")
+
+func noSecret(path string) error { return fmt.Errorf("credentials %s %w", path, errNoSecret) }
 
 // cause is the reason of a file error without the path, which is told already.
 func cause(err error) error {

@@ -123,3 +123,19 @@ func TestAFileThatIsNoSecretIsRefusedInOneLine(t *testing.T) {
 		t.Errorf("no directory: %v", err)
 	}
 }
+
+// What a node finds in place of its secret is kept: executors may have the copy
+// that it is to be restored from.
+func TestADamagedSecretIsNotDrawnAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), File)
+	const damaged = "no secret"
+	if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Make(path); err == nil || !strings.Contains(err.Error(), "restore it") || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("it said %v", err)
+	}
+	if raw, err := os.ReadFile(path); err != nil || string(raw) != damaged {
+		t.Errorf("the file holds %q, %v", raw, err)
+	}
+}
