@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench kill9 triggers sim chaos
+.PHONY: help build run test race lint bench kill9 triggers sim chaos pythons
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,15 @@ test: ## run every test once, with the race detector
 
 race: ## run every test three times over, to meet races that hide
 	$(GO) test -race -p 1 -timeout 45m -count=3 ./...
+
+# A directory with the interpreter as python3 goes first in PATH: tests take that one.
+PYTHONS ?= python3.9 python3.10 python3.11 python3.12 python3.13 python3.14
+pythons: ## run the tests of the runtime and the shim with each Python of PYTHONS that is there
+	@for name in $(PYTHONS); do \
+		python=$$($$name -c 'import sys; print(sys.executable)' 2>/dev/null) || { echo "$$name is not there: left out"; continue; }; \
+		dir=$$(mktemp -d) && ln -s "$$python" "$$dir/python3" && $$python --version && \
+		PATH="$$dir:$$PATH" $(GO) test -count=1 ./exec/python || exit 1; rm -r "$$dir"; \
+	done
 
 lint: ## check format, vet and the linters of .golangci.yml
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }

@@ -31,9 +31,11 @@ func abandon() {
 	}, func(l wire.LogLine) { fmt.Println(l.Text) })
 }
 
+// An executor that is killed leaves no worker, and of their directories nothing
+// outside its own, which its next start empties.
 func TestWorkersEndWithTheirParent(t *testing.T) {
-	parent := osexec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), "BELFRY_TEST_ABANDON="+t.TempDir())
+	parent, dir := osexec.Command(os.Args[0]), t.TempDir()
+	parent.Env = append(os.Environ(), "BELFRY_TEST_ABANDON="+dir)
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +53,16 @@ func TestWorkersEndWithTheirParent(t *testing.T) {
 	_ = parent.Wait()
 	if !gone() {
 		t.Errorf("worker %d outlived its parent", pid)
+	}
+	outside := filepath.Join(os.TempDir(), "belfry-work-"+strings.ReplaceAll(strings.Trim(dir, "/"), "/", "-")+"-*")
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		left, err := filepath.Glob(outside)
+		if err != nil || len(left) > 0 && time.Since(begun) > 10*time.Second {
+			t.Fatalf("there are still %v, %v", left, err)
+		}
+		if len(left) == 0 {
+			break
+		}
 	}
 }
 

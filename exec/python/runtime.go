@@ -108,6 +108,7 @@ func (r *Runtime) open() (err error) {
 	if r.work, err = workDir(r.dir, r.users); err != nil {
 		return fmt.Errorf("python: cannot use %s: make it writable: %w", r.dir, err)
 	}
+	r.sand.Work = r.work
 	if r.entry, err = unpackShim(r.dir); err != nil {
 		return err
 	}

@@ -84,6 +84,8 @@ func (r *Runtime) levelFor(want string) (Level, error) {
 // sandConfig is what the parent's sandboxes are made of.
 type sandConfig struct {
 	OwnUser *int `json:"own_user"` // the first of the users that workers can be; nil: there are none
+	// Work is the directory of the workers' directories, which goes with the parent.
+	Work string `json:"work"`
 }
 
 // Users of workers, when we are root. They are blocks of numbers at the end of

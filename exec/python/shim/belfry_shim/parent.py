@@ -37,8 +37,9 @@ class Worker:
 
 
 class Parent:
-    def __init__(self, sock, sand):
+    def __init__(self, sock, sand, work):
         self.sock = sock
+        self.work = work  # the directory of the workers' directories
         self.sand = sand
         self.by_pid = {}
         self.by_number = {}
@@ -171,6 +172,9 @@ class Parent:
             os.waitpid(pid, 0)
         self.by_pid = {}
         self.sweep()
+        import shutil  # only now: workers need none of what it imports
+
+        shutil.rmtree(self.work, ignore_errors=True)  # nobody else will, if the other side was killed
         os._exit(0)
 
 
@@ -205,9 +209,10 @@ def arrange(fds):
 
 def main(fd, config, hello):
     sock = socket.socket(fileno=fd)
-    sand = sandbox.Sandbox(**json.loads(config))
+    config = json.loads(config)
+    sand = sandbox.Sandbox(config["own_user"])
     sandbox.subreaper()
     gc.collect()
     gc.freeze()  # a worker that collects does not touch, and so copy, what all share
     hello(fd, "," + json.dumps({"levels": sand.levels()})[1:-1])
-    Parent(sock, sand).serve()
+    Parent(sock, sand, config["work"]).serve()
