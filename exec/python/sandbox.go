@@ -167,11 +167,11 @@ func passable(dir string) bool {
 }
 
 // workDir makes the directory of the workers' directories: below dir, unless the
-// workers have users of their own and these cannot get there.
+// workers have users of their own and these cannot get there. Its name is never
+// that of another start: the parent of a runtime that was killed may yet remove its own.
 func workDir(dir string, users *users) (string, error) {
 	if users == nil {
-		work := filepath.Join(dir, "work")
-		return work, os.Mkdir(work, 0o700)
+		return os.MkdirTemp(dir, "work-")
 	}
 	within := dir
 	if passable(filepath.Dir(dir)) {
