@@ -53,6 +53,9 @@ func (d *ItemCreated) appendJSON(b []byte) (_ []byte, err error) {
 		b = append(append(b, `,"retry":`...), retry...)
 	}
 	b = appendRef(b, `,"automation":{"id":`, d.Automation)
+	if d.ScheduledBy != "" {
+		b = appendString(append(b, `,"scheduled_by":`...), d.ScheduledBy)
+	}
 	return append(b, '}'), nil
 }
 

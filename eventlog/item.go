@@ -13,6 +13,7 @@ type ItemCreated struct {
 	Priority    int            `json:"priority,omitzero"`
 	Retry       *Retry         `json:"retry,omitzero"` // absent: the function's
 	Automation  Ref            `json:"automation,omitzero"`
+	ScheduledBy string         `json:"scheduled_by,omitzero"` // the run whose code wanted it
 }
 
 // ItemUpdated holds the fields that changed.

@@ -22,8 +22,8 @@ var (
 	errStream   = errors.New("the event stream is another one")
 )
 
-// Executor executes runs. Its connection needs to publish announce, result and
-// logs subjects of its name, and to subscribe run and exec subjects of its
+// Executor executes runs. Its connection needs to publish announce, result,
+// schedule and logs subjects of its name, and to subscribe run and exec subjects of its
 // name, and nothing else; see exec/wire.
 type Executor struct {
 	cfg     Config
@@ -117,7 +117,9 @@ type session struct {
 	pace     pace
 	stats    counters
 	standing standing
-	taken    time.Time // when a slot last took a run
+	taken    time.Time                           // when a slot last took a run
+	asked    map[uint64]chan wire.ScheduleAnswer // items that runs wait for, by number
+	asks     uint64                              // numbers them
 
 	windows      map[string]int
 	announced    map[string]int // windows of the last announcement
@@ -137,7 +139,7 @@ func newSession(cfg Config, bus Bus, runtime Runtime) *session {
 		wake:        make(chan struct{}, 1),
 		moved:       make(chan struct{}, 1),
 		fence:       newFence(""), hold: newHold(), codes: newCodes(), owners: map[string]*owner{},
-		standing: newStanding(),
+		standing: newStanding(), asked: map[uint64]chan wire.ScheduleAnswer{},
 	}
 	s.log = cfg.Logger.With("executor", cfg.Name, "incarnation", s.incarnation)
 	s.ready = sync.NewCond(&s.mu)

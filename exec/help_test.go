@@ -39,7 +39,7 @@ func serve(t testing.TB) *server.Server {
 			{Username: "node", Password: "node"},
 			{Username: "exec", Password: "exec", Permissions: &server.Permissions{
 				Publish: &server.SubjectPermission{Allow: []string{
-					"belfry.announce." + name, "belfry.result." + name + ".*", "belfry.logs." + name + ".>",
+					"belfry.announce." + name, "belfry.result." + name + ".*", "belfry.schedule." + name + ".*", "belfry.logs." + name + ".>",
 				}},
 				Subscribe: &server.SubjectPermission{Allow: []string{
 					"belfry.run.*." + name, "belfry.exec." + name + ".>", "_INBOX_exec.>",

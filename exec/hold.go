@@ -21,6 +21,8 @@ type held struct {
 	report   []byte                  // once ended
 	sent     time.Time               // the report, last
 	place    *list.Element           // in hold.unstored, once ended
+
+	scheduled map[string]struct{} // names of items that its code asked for
 }
 
 // active says whether the attempt has or wants a slot.
@@ -75,7 +77,7 @@ func (s *hold) begin(now time.Time) *held {
 func (s *hold) end(h *held, report []byte, now time.Time) {
 	s.leave(h)
 	h.state, h.report, h.sent = wire.HeldEnded, report, now
-	h.run, h.code, h.stop = &wire.Run{Partition: h.run.Partition}, "", nil
+	h.run, h.code, h.stop, h.scheduled = &wire.Run{Partition: h.run.Partition}, "", nil, nil
 	h.place = s.unstored.PushBack(h)
 }
 

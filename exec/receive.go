@@ -36,6 +36,8 @@ func (s *session) handle(msg *nats.Msg) {
 		decoded(msg, &r, func(a *wire.Ask) reason { return s.onAsk(msg, a) })
 	case verb == wire.VerbCancel:
 		decoded(msg, &r, s.onCancel)
+	case verb == wire.VerbScheduled:
+		decoded(msg, &r, s.onScheduled)
 	case verb == wire.VerbTaken:
 		decoded(msg, &r, s.onTaken)
 	case verb == wire.VerbCheck:

@@ -58,6 +58,10 @@ type Job struct {
 	// Env names the variables that the runtime gives to this function, of those
 	// that it was given itself.
 	Env []string
+	// Schedule has an item stored that the code wants, and returns once it is, or
+	// was refused. The error is that of ctx. Safe for concurrent use, until Run
+	// returns.
+	Schedule func(ctx context.Context, item wire.Item) (wire.ScheduleAnswer, error)
 }
 
 // Ended is how an attempt ended.

@@ -51,6 +51,9 @@ func (s *session) execute(ctx context.Context, h *held) {
 		Timeout: time.Duration(r.TimeoutMS) * time.Millisecond, MemoryLimit: r.MemoryLimit,
 		Fresh: r.Fresh, Sandbox: r.Sandbox, CPULimit: time.Duration(r.CPULimitMS) * time.Millisecond,
 		ProcessLimit: r.ProcessLimit, FileLimit: r.FileLimit, OutputLimit: r.OutputLimit, Env: r.Env,
+		Schedule: func(ctx context.Context, item wire.Item) (wire.ScheduleAnswer, error) {
+			return s.schedule(ctx, h, item)
+		},
 	}, out.add)
 	out.close(ended.Dropped)
 	if ended.Kind == wire.Canceled {

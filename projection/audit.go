@@ -39,7 +39,7 @@ func (s *State) fault(e *eventlog.Event, at At) string {
 	}
 	switch e.Entity {
 	case eventlog.EntityItem, eventlog.EntityRun:
-		return itemFault(s.parts[e.Partition].items[e.Subject], e)
+		return s.parts[e.Partition].itemFault(e)
 	case eventlog.EntityTrigger:
 		return triggerFault(s.parts[e.Partition].triggers[e.Subject], e)
 	default:
@@ -120,17 +120,27 @@ func (s *State) revisionOf(e *eventlog.Event) (revision uint64, known bool) {
 	return revision, true
 }
 
-// itemFault judges an event of an item or a run. i is nil before its first.
-func itemFault(i *Item, e *eventlog.Event) string {
-	payload := eventlog.ForItem(e.Data)
-	switch payload.(type) {
-	case *eventlog.ItemCreated, *eventlog.RunCreated:
-		if i != nil {
-			return "R1: it is created again"
+// itemFault judges an event of an item or a run.
+func (p *Partition) itemFault(e *eventlog.Event) string {
+	i, payload := p.items[e.Subject], eventlog.ForItem(e.Data)
+	switch d := payload.(type) {
+	case *eventlog.ItemCreated:
+		if run := p.Run(d.ScheduledBy); d.ScheduledBy != "" && (run == nil || run.Live == nil || run.Live.Run == nil || !run.Live.Run.Open) {
+			return "L2: the run that scheduled it is not under way"
 		}
-		return ""
+	case *eventlog.RunCreated:
 	default:
+		return lifeFault(i, e, payload)
 	}
+	if i != nil {
+		return "R1: it is created again"
+	}
+	return ""
+}
+
+// lifeFault judges an event that is not the first of its item or run. i is nil
+// if there is none.
+func lifeFault(i *Item, e *eventlog.Event, payload eventlog.Payload) string {
 	if i == nil {
 		return "R1: it was never created"
 	}

@@ -75,6 +75,8 @@ type LiveItem struct {
 	Run *Run          `cbor:"11,keyasint,omitempty"` // nil before the first claim
 	// Manual says that somebody asked a trigger for this run.
 	Manual bool `cbor:"12,keyasint,omitempty"`
+	// ScheduledBy is the run whose code wanted the item; "" if it was none.
+	ScheduledBy string `cbor:"13,keyasint,omitempty"`
 
 	place int // in the due index, plus one; 0 when not in it
 }
@@ -245,7 +247,7 @@ func (i *Item) created(e *eventlog.Event, d *eventlog.ItemCreated) {
 	l := i.Live
 	l.Name, l.Data, l.CreatedBy = d.Name, d.Data, e.Actor
 	l.RunningUser, l.Retry, l.Priority = d.RunningUser, d.Retry, int32(d.Priority)
-	l.Due, l.SetRevision = d.RunDateTime, uint32(e.Revision)
+	l.Due, l.SetRevision, l.ScheduledBy = d.RunDateTime, uint32(e.Revision), d.ScheduledBy
 }
 
 // fired makes the run of a trigger. It has no event of its own yet.

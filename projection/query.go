@@ -35,6 +35,17 @@ func (s *State) Cluster() *Cluster { return &s.cluster }
 // never was one. Read only; Copy to keep.
 func (p *Partition) Item(id string) *Item { return p.items[id] }
 
+// Run finds the item or the run that a run's id names; nil if there is none.
+func (p *Partition) Run(id string) *Item {
+	if i := p.items[id]; i != nil && i.Kind != KindItem {
+		return i
+	}
+	if i := p.items[eventlog.ItemOfRun(id)]; i != nil && i.FirstClaimed != 0 && i.RunID() == id {
+		return i
+	}
+	return nil
+}
+
 // Trigger finds a trigger by id. Read only; Copy to keep.
 func (p *Partition) Trigger(id string) *Trigger { return p.triggers[id] }
 
@@ -88,13 +99,7 @@ func (s *State) Item(id string) *Item {
 
 // Run finds the item or the run that a run's id names; nil if there is none.
 func (s *State) Run(id string) *Item {
-	if i := s.Item(id); i != nil && i.Kind != KindItem {
-		return i
-	}
-	if i := s.Item(eventlog.ItemOfRun(id)); i != nil && i.FirstClaimed != 0 && i.RunID() == id {
-		return i
-	}
-	return nil
+	return s.parts[eventlog.PartitionOf(eventlog.EntityRun, id)].Run(id)
 }
 
 // Trigger finds a trigger by id.

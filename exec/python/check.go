@@ -69,7 +69,7 @@ func (w *worker) check(ctx context.Context, name, code string) (_ *wire.CodeErro
 		return nil, false, errStale
 	}
 	var flaw *wire.CodeError
-	r, err := w.await(kindChecked)
+	r, err := w.await(kindChecked, nil)
 	if err == nil {
 		err = json.Unmarshal(r.body, &flaw)
 	}

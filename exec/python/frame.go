@@ -20,18 +20,20 @@ import (
 // length, a kind, the number of the request, and what the kind says.
 
 // protocol is the version that the shim's parent must name in its hello.
-const protocol = 2
+const protocol = 3
 
 // Kinds of frames: of requests, then of responses.
 const (
-	kindLoad  = 'L'
-	kindRun   = 'R'
-	kindCheck = 'C'
+	kindLoad      = 'L'
+	kindRun       = 'R'
+	kindCheck     = 'C'
+	kindScheduled = 'S' // answers kindSchedule
 
-	kindHello   = 'h'
-	kindOutput  = 'o'
-	kindDone    = 'd'
-	kindChecked = 'c'
+	kindHello    = 'h'
+	kindOutput   = 'o'
+	kindDone     = 'd'
+	kindChecked  = 'c'
+	kindSchedule = 's'
 )
 
 // Sizes of the fixed part of a body: kind and number, then what follows.
@@ -182,6 +184,16 @@ func appendCheck(b []byte, number uint64, name, code string) []byte {
 	b = append(b, `,"code":`...)
 	b = appendString(b, code)
 	return endFrame(append(b, '}'), start)
+}
+
+// scheduledFrame is the frame that answers a question of a run's code.
+func scheduledFrame(number uint64, a wire.ScheduleAnswer) ([]byte, error) {
+	body, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	b, start := beginFrame(nil, kindScheduled, number)
+	return endFrame(append(b, body...), start), nil
 }
 
 func beginFrame(b []byte, kind byte, number uint64) ([]byte, int) {

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/belfryhq/belfry/exec"
 	"github.com/belfryhq/belfry/exec/wire"
 )
@@ -102,7 +104,7 @@ func (w *worker) run(ctx context.Context, job *exec.Job, line func(wire.LogLine)
 		return exec.Ended{}, false, errStale
 	}
 	var a answer
-	r, err := w.await(kindDone)
+	r, err := w.await(kindDone, func(r response) error { return w.schedule(ctx, job, r) })
 	if err == nil {
 		a, err = r.answer()
 	}
@@ -173,9 +175,30 @@ func (w *worker) conceal(ended *exec.Ended) {
 	}
 }
 
+// schedule answers what the code of the run wants scheduled.
+func (w *worker) schedule(ctx context.Context, job *exec.Job, r response) error {
+	var item wire.Item
+	if err := json.Unmarshal(r.body, &item); err != nil {
+		return errors.New("a question that is no JSON")
+	}
+	item.Name, item.Data = w.mask.text(item.Name), w.mask.result(item.Data) // it goes into an event
+	answer, err := job.Schedule(ctx, item)
+	if err != nil {
+		return nil // the run is told to end, and its worker is not used again
+	}
+	frame, err := scheduledFrame(w.number, answer)
+	if err != nil {
+		return err
+	}
+	if _, err = w.proc.requests.Write(frame); err != nil {
+		return errGone
+	}
+	return nil
+}
+
 // await reads frames until the answer to the current request, and takes the
-// output that comes before it.
-func (w *worker) await(kind byte) (r response, err error) {
+// output that comes before it. Asked is given what its code asks meanwhile.
+func (w *worker) await(kind byte, asked func(response) error) (r response, err error) {
 	for {
 		if r, w.buf, err = readFrame(w.proc.frames, w.buf); err != nil {
 			return r, err
@@ -193,6 +216,10 @@ func (w *worker) await(kind byte) (r response, err error) {
 				return r, err
 			}
 			w.proc.out.take(nanos, stream, text)
+		case r.kind == kindSchedule && asked != nil:
+			if err := asked(r); err != nil {
+				return r, err
+			}
 		case r.kind != kind:
 			return r, fmt.Errorf("a frame of kind %q", r.kind)
 		default:

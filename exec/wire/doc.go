@@ -10,6 +10,8 @@
 //	   │ ◀── belfry.exec.<executor>.demand   Demand: what waits at this owner     │
 //	   │ ◀── belfry.run.<pool>.<executor>    Run: one attempt, named by a claim   │
 //	   │ belfry.result.<executor>.<partition>  Report, again until stored      ──▶ │
+//	   │ belfry.schedule.<executor>.<partition>  Schedule, again until answered ─▶ │
+//	   │ ◀── belfry.exec.<executor>.scheduled  Scheduled: the item, or why not    │
 //	   │ ◀── belfry.exec.<executor>.stored   Stored: these reports are in the log │
 //	   │ ◀── belfry.exec.<executor>.cancel   Cancel: stop this attempt            │
 //	   │ ◀── belfry.exec.<executor>.check    Check: does this code compile        │

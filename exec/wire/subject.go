@@ -13,12 +13,15 @@ const (
 	VerbCancel = "cancel"
 	VerbCheck  = "check"
 	VerbTaken  = "taken"
+	// VerbScheduled answers a Schedule.
+	VerbScheduled = "scheduled"
 )
 
 // Patterns that owners subscribe.
 const (
 	AnnounceAll = "belfry.announce.*"
 	ReportAll   = "belfry.result.*.*"
+	ScheduleAll = "belfry.schedule.*.*"
 )
 
 // RunSubject is where an executor receives its runs.
@@ -32,6 +35,11 @@ func ReportSubject(executor string, partition int) string {
 	return "belfry.result." + executor + "." + strconv.Itoa(partition)
 }
 
+// ScheduleSubject is where an executor asks for what a partition's runs schedule.
+func ScheduleSubject(executor string, partition int) string {
+	return "belfry.schedule." + executor + "." + strconv.Itoa(partition)
+}
+
 // ExecSubject is where an executor listens for a verb of its owners.
 func ExecSubject(executor, verb string) string { return "belfry.exec." + executor + "." + verb }
 
@@ -43,13 +51,13 @@ func LogsSubject(executor, run string, attempt int) string {
 
 // Sender is the executor that published a message, read from its subject: NATS
 // permissions pin that token, the body proves nothing. It is "" for a subject
-// that is neither an announcement nor a report.
+// that is no announcement, report or Schedule.
 func Sender(subject string) string {
 	token := strings.Split(subject, ".")
 	switch {
 	case len(token) == 3 && token[1] == "announce":
 		return token[2]
-	case len(token) == 4 && token[1] == "result":
+	case len(token) == 4 && (token[1] == "result" || token[1] == "schedule"):
 		return token[2]
 	}
 	return ""

@@ -94,6 +94,8 @@ type Item struct {
 	Priority    int             `json:"priority"`
 	Retry       *eventlog.Retry `json:"retry"` // null: the function's
 
+	ScheduledBy string `json:"scheduled_by,omitzero"` // the run whose code wanted it
+
 	Run      string          `json:"run,omitzero"`
 	Started  eventlog.Time   `json:"started_date,omitzero"`
 	Finished eventlog.Time   `json:"finished_date,omitzero"`

@@ -38,6 +38,7 @@ accounts {
     imports: [
       {stream: {account: EXECUTORS, subject: "belfry.announce.*"}}
       {stream: {account: EXECUTORS, subject: "belfry.result.*.*"}}
+      {stream: {account: EXECUTORS, subject: "belfry.schedule.*.*"}}
     ]
   }
   CALLERS {
@@ -51,6 +52,7 @@ accounts {
     exports: [
       {stream: "belfry.announce.*", accounts: [BELFRY]}
       {stream: "belfry.result.*.*", accounts: [BELFRY]}
+      {stream: "belfry.schedule.*.*", accounts: [BELFRY]}
     ]
     imports: [
       {stream:  {account: BELFRY, subject: "belfry.run.*.*"}}
@@ -99,6 +101,7 @@ func executorPermissions(name string) *server.Permissions {
 		Publish: &server.SubjectPermission{Allow: []string{
 			"belfry.announce." + name,
 			"belfry.result." + name + ".*",
+			"belfry.schedule." + name + ".*",
 			"belfry.logs." + name + ".>",
 		}},
 		Subscribe: &server.SubjectPermission{Allow: []string{

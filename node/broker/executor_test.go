@@ -38,7 +38,7 @@ func TestAnExecutorOverTCPIsItsNameAndNoOther(t *testing.T) {
 	executor := must(over(t, b, "far", must(s.Key("far"))(t)))(t)
 
 	node := must(b.NodeConn("test"))(t)
-	for _, subject := range []string{"belfry.announce.far", "belfry.result.far.63", "belfry.logs.far.run_1.1"} {
+	for _, subject := range []string{"belfry.announce.far", "belfry.result.far.63", "belfry.schedule.far.63", "belfry.logs.far.run_1.1"} {
 		heard := must(node.SubscribeSync(subject))(t)
 		flush(t, node)
 		if err := executor.Publish(subject, []byte("said")); err != nil {

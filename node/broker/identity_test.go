@@ -63,7 +63,7 @@ func TestCallerIsRefusedAllButItsOwn(t *testing.T) {
 	for _, caller := range []*nats.Conn{nameless(t, b), must(b.CallerConn("caller"))(t)} {
 		for _, subject := range append(streamWrites(),
 			"belfry.run.default.e1", "belfry.exec.e1.cancel", "belfry.announce.e1",
-			"belfry.result.e1.3", "belfry.logs.e1.run.1", "_INBOX.somebody", "_INBOX_NODE.x", "_INBOX_e1.x",
+			"belfry.result.e1.3", "belfry.schedule.e1.3", "belfry.logs.e1.run.1", "_INBOX.somebody", "_INBOX_NODE.x", "_INBOX_e1.x",
 			"$JS.API.STREAM.INFO.OTHER", "$JS.API.INFO", "$JS.API.DIRECT.GET.BELFRY_EVENTS",
 		) {
 			refusedPublish(t, caller, subject)
@@ -86,7 +86,7 @@ func TestExecutorIsRefusedAllButItsOwn(t *testing.T) {
 	for _, subject := range append(streamWrites(),
 		"belfry.api.admin.item.create", "$SRV.PING",
 		"$JS.API.STREAM.INFO.BELFRY_EVENTS", "$JS.API.STREAM.MSG.GET.BELFRY_EVENTS",
-		"belfry.announce.other", "belfry.result.other.3", "belfry.result.e1", "belfry.logs.other.run.1",
+		"belfry.announce.other", "belfry.result.other.3", "belfry.result.e1", "belfry.schedule.other.3", "belfry.schedule.e1", "belfry.logs.other.run.1",
 		"belfry.run.default.e1", "belfry.run.default.other", "belfry.exec.other.cancel",
 		"_INBOX.x", "_INBOX_NODE.x", "_INBOX_other.x",
 	) {
@@ -94,7 +94,7 @@ func TestExecutorIsRefusedAllButItsOwn(t *testing.T) {
 	}
 	for _, subject := range []string{
 		">", "belfry.>", "belfry.events.>", "belfry.api.>", "belfry.run.>", "belfry.run.*.other", "belfry.run.*.*",
-		"belfry.exec.*.>", "belfry.exec.other.>", "belfry.result.>", "belfry.announce.*",
+		"belfry.exec.*.>", "belfry.exec.other.>", "belfry.result.>", "belfry.schedule.>", "belfry.announce.*",
 		"$SRV.>", "_INBOX.>", "_INBOX_node.>", "_INBOX_NODE.>", "_INBOX_other.>",
 	} {
 		refusedSubscribe(t, executor, subject)
@@ -200,7 +200,7 @@ func TestExecutorAndNodeTalk(t *testing.T) {
 	}
 
 	// Executor to node.
-	for _, subject := range []string{"belfry.announce.e1", "belfry.result.e1.63", "belfry.logs.e1.run_1.1"} {
+	for _, subject := range []string{"belfry.announce.e1", "belfry.result.e1.63", "belfry.schedule.e1.63", "belfry.logs.e1.run_1.1"} {
 		heard := must(node.SubscribeSync(subject))(t)
 		flush(t, node)
 		if err := executor.Publish(subject, []byte("said")); err != nil {

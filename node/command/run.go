@@ -152,15 +152,20 @@ func headOf(i *projection.Item) eventlog.RunHead {
 
 func (c FinishItem) decide(own *projection.Partition, hints projection.Hints) ([]eventlog.Event, *api.Error) {
 	i := own.Item(c.ID)
-	if i == nil || i.Live == nil || i.Live.Run == nil {
-		return nil, nil
-	}
-	r := i.Live.Run
-	if !r.Open || r.Attempt != c.Attempt || r.Executor != c.Executor || r.Incarnation != c.Incarnation {
+	if i == nil || !openOn(i, c.Attempt, c.Executor, c.Incarnation) {
 		return nil, nil
 	}
 	last := i.Trigger != "" && own.Trigger(i.Trigger) == nil
 	return []eventlog.Event{c.itemEvent(i, c.ending(i, hints, last))}, nil
+}
+
+// openOn says that an attempt is open, on this incarnation of this executor.
+func openOn(i *projection.Item, attempt int, executor, incarnation string) bool {
+	if i.Live == nil || i.Live.Run == nil {
+		return false
+	}
+	r := i.Live.Run
+	return r.Open && r.Attempt == attempt && r.Executor == executor && r.Incarnation == incarnation
 }
 
 // ending is how the attempt ends. Last says that no other may follow, since the

@@ -129,6 +129,7 @@ func Item(i *projection.Item, names Names) api.Item {
 		Status: Status(i.Status), RunDateTime: i.RunDateTime,
 		Data:        data(l.Data),
 		RunningUser: userRef(names, l.Runner()), Priority: int(l.Priority), Retry: l.Retry,
+		ScheduledBy: l.ScheduledBy,
 	}
 	r.Function, r.Automation = targetRefs(names, i.Target)
 	r.Finished = finished(i)

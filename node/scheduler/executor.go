@@ -78,6 +78,7 @@ func (s *Scheduler) listen() error {
 	heard := map[string]func(string, []byte){
 		wire.AnnounceAll: s.hearAnnounce,
 		wire.ReportAll:   s.hearReport,
+		wire.ScheduleAll: s.hearSchedule,
 	}
 	if !s.cfg.Alone {
 		heard[hashSubject+"*"] = s.hearHash

@@ -53,6 +53,8 @@ type Scheduler struct {
 	reads      barrier
 	hashes     map[uint64]*comparison
 
+	schedules chan struct{} // a place for each question of a run's code under way
+
 	inbox  chan message
 	stream chan message // what is followed
 	acked  chan message // of the committer
@@ -87,7 +89,8 @@ func New(cfg Config) (*Scheduler, error) {
 		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
 		waiters: map[string][]chan struct{}{}, watchers: map[string][]chan struct{}{}, hashes: map[uint64]*comparison{},
 		inbox: make(chan message, inboxLength), stream: make(chan message, streamLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
-		stopped: make(chan struct{}), ids: newIDSource(),
+		schedules: make(chan struct{}, schedulesMax),
+		stopped:   make(chan struct{}), ids: newIDSource(),
 	}, nil
 }
 

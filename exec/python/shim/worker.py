@@ -8,7 +8,7 @@ too old can say so.
 import os
 import sys
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 def hello(fd, more=""):

@@ -8,10 +8,15 @@ writes to it: a fork closes it.
     requests   load     kind number                 {"name", "version", "code", "memory"}
                run      kind number run_size user_size  run user data
                check    kind number                 {"name", "code"}
+               scheduled  kind number               {"id", "run_date_time"}, or {"error"}
     responses  hello    kind 0                      why the sandbox was not entered, or nothing
                output   kind number time stream     text
                done     kind number started dropped flags  result, or error
                checked  kind number                 error, or null
+               schedule kind number                 {"name", "function", "at" or "after", "data"}
+
+A worker that sends schedule reads scheduled next: it is the one question that
+goes the other way, while a run is under way.
 """
 
 import json
@@ -23,8 +28,8 @@ from struct import Struct
 FRAME_BYTES_MAX = 8 << 20
 READ_BYTES = 16 << 10
 
-LOAD, RUN, CHECK = b"LRC"
-HELLO, OUTPUT, DONE, CHECKED = b"hodc"
+LOAD, RUN, CHECK, SCHEDULED = b"LRCS"
+HELLO, OUTPUT, DONE, CHECKED, SCHEDULE = b"hodcs"
 
 # Heads of frames, their length included.
 REQUEST = Struct(">IBQ")
@@ -113,6 +118,9 @@ class Channel:
 
     def checked(self, number, body):
         self.send(HEAD.pack(HEAD.size - 4 + len(body), CHECKED, number) + body)
+
+    def schedule(self, number, body):
+        self.send(HEAD.pack(HEAD.size - 4 + len(body), SCHEDULE, number) + body)
 
     def _forked(self):
         self.open = False

@@ -1,7 +1,8 @@
-"""A return value as JSON; an exception as type, message and traceback."""
+"""A value of the code's as JSON; an exception as type, message and traceback."""
 
 import errno
 import json
+import os
 import traceback
 from math import isfinite
 
@@ -11,7 +12,7 @@ MESSAGE_BYTES_MAX = 4 << 10
 TRACEBACK_BYTES_MAX = 16 << 10
 
 _SCALARS = frozenset((str, int, bool, type(None)))
-_ALLOWED = "return strings, numbers, booleans, None, lists and objects with string keys"
+_ALLOWED = "use strings, numbers, booleans, None, lists and objects with string keys"
 
 
 def _encoder():
@@ -29,6 +30,10 @@ def _encoder():
 
 
 _encode = _encoder()
+
+_OURS = tuple(
+    os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), package, "") for package in ("belfry_shim", "valstorm")
+)
 
 
 def text(value):
@@ -68,8 +73,24 @@ class ResultTooLarge(Refusal):
     """The JSON of the return value is larger than a result may be."""
 
 
-def encode(value, bytes_max):
-    """The JSON of a return value, as bytes.
+class Value:
+    """What is written as JSON for others: what it is called, and what is raised
+    when it cannot be."""
+
+    def __init__(self, name, bytes_max, not_json, too_large, less):
+        self.name = name
+        self.bytes_max = bytes_max
+        self.not_json = not_json
+        self.too_large = too_large
+        self.less = less
+
+
+RESULT = Value("result", 256 << 10, ResultNotJSON, ResultTooLarge, "return less")
+DATA = Value("data", 256 << 10, TypeError, ValueError, "store it elsewhere and pass a reference")
+
+
+def encode(value, of=RESULT):
+    """The JSON of a value, as bytes.
 
     Stricter than json.dumps: a key that is not a string is refused, not
     turned into one (two keys could become the same), and so are NaN, infinity
@@ -80,15 +101,15 @@ def encode(value, bytes_max):
         text = _encode(value)
         data = text.encode("utf-8")
     except _Flaw as flaw:
-        raise ResultNotJSON("result%s: %s; %s" % ("".join(reversed(flaw.path)), flaw.why, _ALLOWED)) from None
+        raise of.not_json("%s%s: %s; %s" % (of.name, "".join(reversed(flaw.path)), flaw.why, _ALLOWED)) from None
     except UnicodeEncodeError:
-        raise ResultNotJSON("the result holds text with a lone surrogate, which is not Unicode") from None
+        raise of.not_json("the %s holds text with a lone surrogate, which is not Unicode" % of.name) from None
     except RecursionError:
-        raise ResultNotJSON("the result is nested too deeply") from None
+        raise of.not_json("the %s is nested too deeply" % of.name) from None
     except (TypeError, ValueError) as err:
-        raise ResultNotJSON("%s; %s" % (err, _ALLOWED)) from None
-    if len(data) > bytes_max:
-        raise ResultTooLarge("the result is %d bytes of JSON; %d are allowed: return less" % (len(data), bytes_max))
+        raise of.not_json("%s; %s" % (err, _ALLOWED)) from None
+    if len(data) > of.bytes_max:
+        raise of.too_large("the %s is %d bytes of JSON; %d are allowed: %s" % (of.name, len(data), of.bytes_max, of.less))
     return data
 
 
@@ -168,6 +189,8 @@ def _traceback(error, filename):
     while own is not None and own.tb_frame.f_code.co_filename != filename:
         own = own.tb_next
     shown = traceback.TracebackException(type(error), error, own, limit=-TRACEBACK_FRAMES_MAX)
+    while len(shown.stack) > 1 and shown.stack[-1].filename.startswith(_OURS):
+        del shown.stack[-1]  # how we refuse something is nothing to read
     return "".join(shown.format()).rstrip("\n")
 
 

@@ -4,6 +4,7 @@ import mmap
 import os
 import signal
 import sys
+import threading
 from time import time_ns
 
 import valstorm
@@ -16,7 +17,6 @@ from belfry_shim.check import check
 from belfry_shim.function import Function, finish
 
 OUTPUT_BYTES_MAX = 1 << 20
-RESULT_BYTES_MAX = 256 << 10
 CLOCK_BYTES = 8
 
 # How a run is told to end.
@@ -43,6 +43,9 @@ class Worker:
         self.execute = None  # once its module ran
         self.started = 0
         self.calling = False  # a run can be told to end
+        self.number = 0  # of the run under way; 0 is none
+        self.asking = threading.Lock()  # held by who waits for an answer to the run
+        self.torn = False  # a question was sent whose answer was not read
 
     def told(self, number, _):
         """The code of the run learns by an exception that it is to end."""
@@ -69,6 +72,7 @@ class Worker:
         flags = WARM
         self.started = 0
         self.capture.begin(number)
+        self.number = number
         try:
             self.calling = True
             body = self.call(frame)
@@ -81,7 +85,7 @@ class Worker:
             unfit = self.started == 0 or isinstance(error, MemoryError)
             flags = FAILED if unfit else FAILED | WARM
         dropped = self.capture.end()
-        if children_left():
+        if not self.answered() or children_left():
             flags &= ~WARM
         self.channel.done(number, self.started, dropped, flags, body)
 
@@ -102,10 +106,43 @@ class Worker:
         value = execute(user, **data)
         if hasattr(value, "__await__"):
             value = finish(value)
-        return outcome.encode(value, RESULT_BYTES_MAX)
+        return outcome.encode(value)
+
+    def answered(self):
+        """Ends the run's questions. Whether each was answered: else a thread still
+        reads what is sent to the next run."""
+        if not self.asking.acquire(blocking=False):
+            return False
+        self.number = 0
+        self.asking.release()
+        return not self.torn
+
+    def ask(self, question):
+        """What the owner of the run says to its code, in bytes. One at a time,
+        from any thread of the process itself."""
+        with self.asking:
+            if not self.channel.open or not self.number:
+                raise RuntimeError("only a run that is under way can schedule, and only its own process")
+            if self.torn:
+                raise RuntimeError("the run was told to end while it scheduled: it cannot schedule any more")
+            self.torn = True
+            self.channel.schedule(self.number, question)
+            answer = self.channel.receive()
+            if answer is None:
+                os._exit(0)
+            self.torn = False
+            return answer[_BODY:]
 
     def check(self, number, name, code):
         self.channel.checked(number, outcome.text(check(name, code)))
+
+
+def question(item, data):
+    """What code wants scheduled, as JSON in bytes."""
+    body = outcome.text(item)
+    if data is None:
+        return body
+    return b'{"data":' + outcome.encode(data, outcome.DATA) + b"," + body[1:]
 
 
 def children_left():
@@ -128,4 +165,5 @@ def main(requests, responses, clock, why, processes, files):
     sys.stdin = NoInput()
     for number in STOPS:
         signal.signal(number, worker.told)
+    valstorm._scheduler.connect(worker.ask, question)
     worker.serve()

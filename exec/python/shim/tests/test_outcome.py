@@ -19,34 +19,39 @@ def described(error, filename):
 class Encode(unittest.TestCase):
     def test_is_compact_json(self):
         value = {"a": [1, 2.5, None, True, "é"], "b": {}}
-        data = outcome.encode(value, 1000)
+        data = outcome.encode(value)
         self.assertEqual(data.decode(), '{"a":[1,2.5,null,true,"é"],"b":{}}')
         self.assertEqual(json.loads(data), value)
 
     def test_the_limit_counts_bytes(self):
-        self.assertEqual(len(outcome.encode("é" * 4, 10)), 10)
+        of = outcome.Value("result", 10, TypeError, outcome.ResultTooLarge, "")
+        self.assertEqual(len(outcome.encode("é" * 4, of)), 10)
         with self.assertRaises(outcome.ResultTooLarge):
-            outcome.encode("é" * 4, 9)
+            outcome.encode("é" * 5, of)
+
+    def test_data_is_named(self):
+        for value, error in (({"a": {1: 2}}, "data.a: a key is an int"), ("é" * 200000, "the data is 400002 bytes")):
+            self.assertIn(error, str(raised(outcome.encode, value, outcome.DATA)))
 
     def test_a_refusal_names_the_place(self):
-        error = raised(outcome.encode, {"a": [{"b c": object()}]}, 1000)
+        error = raised(outcome.encode, {"a": [{"b c": object()}]})
         self.assertIsInstance(error, outcome.ResultNotJSON)
         self.assertIn('result.a[0]["b c"]: an object is not JSON', str(error))
 
     def test_keys_are_not_turned_into_strings(self):
         for key in (1, 1.5, None, True, (1,), b"a"):
             with self.assertRaises(outcome.ResultNotJSON):
-                outcome.encode({key: 1}, 1000)
+                outcome.encode({key: 1})
 
     def test_the_same_value_twice_is_no_cycle(self):
         shared = [1]
-        self.assertEqual(outcome.encode([shared, shared], 100), b"[[1],[1]]")
+        self.assertEqual(outcome.encode([shared, shared]), b"[[1],[1]]")
 
     def test_a_value_is_encoded_again_after_a_refusal(self):
         value = [object()]
-        raised(outcome.encode, value, 100)
+        raised(outcome.encode, value)
         value[0] = 1
-        self.assertEqual(outcome.encode(value, 100), b"[1]")
+        self.assertEqual(outcome.encode(value), b"[1]")
 
 
 class Describe(unittest.TestCase):
