@@ -71,7 +71,8 @@ type Scheduler struct {
 	// objection is the first event that must not be: no claims follow it.
 	objection atomic.Pointer[error]
 	unsub     []func()
-	once      sync.Once
+	stopping  atomic.Bool
+	ended     chan struct{} // closed when the first Stop returns
 }
 
 // message is something for the loop to handle.
@@ -90,7 +91,7 @@ func New(cfg Config) (*Scheduler, error) {
 		waiters: map[string][]chan struct{}{}, watchers: map[string][]chan struct{}{}, hashes: map[uint64]*comparison{},
 		inbox: make(chan message, inboxLength), stream: make(chan message, streamLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
 		schedules: make(chan struct{}, schedulesMax),
-		stopped:   make(chan struct{}), ids: newIDSource(),
+		stopped:   make(chan struct{}), ended: make(chan struct{}), ids: newIDSource(),
 	}, nil
 }
 
@@ -128,16 +129,19 @@ func (s *Scheduler) Start(ctx context.Context) error {
 // Stop ends deciding, waits for what is being stored, writes a snapshot, and
 // returns when all loops have ended. It may be called twice.
 func (s *Scheduler) Stop() {
-	s.once.Do(func() {
-		for _, unsub := range s.unsub {
-			unsub()
-		}
-		if s.stop != nil {
-			s.stop(ErrStopped)
-			s.loops.Wait()
-			s.lastSnapshot()
-		}
-	})
+	if s.stopping.Swap(true) {
+		<-s.ended
+		return
+	}
+	defer close(s.ended)
+	for _, unsub := range s.unsub {
+		unsub()
+	}
+	if s.stop != nil {
+		s.stop(ErrStopped)
+		s.loops.Wait()
+		s.lastSnapshot()
+	}
 }
 
 // Fail ends this process's deciding for good: it was fenced, or the log is not

@@ -262,6 +262,7 @@ type executor struct {
 	silent   bool
 	stops    []func()
 	quit     chan struct{}
+	killed   sync.Once
 }
 
 func (st *stage) executor(name, incarnation string, slots int, run func(wire.Run) (wire.Outcome, time.Duration)) *executor {
@@ -286,12 +287,14 @@ func (e *executor) on(subject string, handle func([]byte)) {
 	e.stops = append(e.stops, stop)
 }
 
-// kill ends it as kill -9 does.
+// kill ends it as kill -9 does. It may be called twice.
 func (e *executor) kill() {
-	close(e.quit)
-	for _, stop := range e.stops {
-		stop()
-	}
+	e.killed.Do(func() {
+		close(e.quit)
+		for _, stop := range e.stops {
+			stop()
+		}
+	})
 }
 
 func (e *executor) announce() {

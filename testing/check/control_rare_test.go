@@ -12,6 +12,12 @@ func rareControls() []control {
 	fires := func(field string, value any) func(*good) {
 		return func(g *good) { g.find("trigger.fired", 3).data[field] = value }
 	}
+	scheduled := func(field string, value any) func(*good) {
+		return func(g *good) {
+			g.find("item.created", 1).data[field] = value
+			g.lines[1].Scheduled = nil
+		}
+	}
 	return append([]control{
 		{"L1", "an acknowledgement behind the end of the log", lone(Op{Verb: "item.update", Entity: "item", ID: itemID, Seq: 999})},
 		{"L1", "a revision that the log has not", lone(Op{Verb: "item.update", Entity: "item", ID: itemID, Revision: 99, Seq: 12})},
@@ -42,6 +48,14 @@ func rareControls() []control {
 			g.add("C", "node.opened", "C", 9.2, fields{"process": "C", "stream": "S"})
 		}},
 		{"N1", "an owner that does not live", func(g *good) { g.living = []string{"A", "C"} }},
+		{"L1", "an item that a run was told is stored", func(g *good) { g.lines[1].Scheduled = append(g.lines[4].Scheduled, "sci_none") }},
+		{"L1", "an item that a run was told is stored, and another scheduled", func(g *good) { g.lines[1].Scheduled = []string{itemID} }},
+		{"L2", "an item of a run that has ended", func(g *good) { g.put(g.find("item.created", 1), g.find("item.completed", 0)) }},
+		{"L2", "an item of a run that there is not", scheduled("scheduled_by", "run_none")},
+		{"L2", "an item of another run", scheduled("scheduled_by", runID(4))},
+		{"L2", "an item of a run, under another id", scheduled("name", "another")},
+		{"L2", "an item of a run that runs as another", scheduled("running_user", "bob")},
+		{"L2", "an item of a run in another's name", func(g *good) { g.find("item.created", 1).over["actor"] = "bob" }},
 		{"L2", "a drawn cause that nobody asked under", func(g *good) {
 			e := g.add("A", "user.created", "eve", 9.1, fields{})
 			e.over["actor"], e.over["cause"] = "admin", "~9"

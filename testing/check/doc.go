@@ -23,10 +23,12 @@
 //
 //	L1  History: an acknowledged change stands at the revision and sequence that
 //	    was answered; a create and a deletion without a record by their cause.
+//	    Lines: what a run was told that it has scheduled is there.
 //	L2  no event id twice; what one request id did within ten minutes is in one
 //	    commit, each thing once. History: each request id in the log was asked
 //	    for, and not refused or unavailable each time; a create that was refused
-//	    is not there.
+//	    is not there. An item that a run scheduled: the run was under way, both run
+//	    as the same user, and the id is what run and name give.
 //	L3  sequences are 1, 2, 3 …, each commit can be read and has events.
 //	    Replica: so on each node.
 //	L4  Replica: the same subject and bytes at the same sequence (by a hash of 64

@@ -49,6 +49,7 @@ type Facts struct {
 	RunDateTime     time.Time `json:"run_date_time"`
 	RetryAt         time.Time `json:"retry_at"`
 	Reason          string    `json:"reason"`
+	ScheduledBy     string    `json:"scheduled_by"`
 
 	Name          *string         `json:"name"`
 	Function      *Reference      `json:"function"`

@@ -81,6 +81,8 @@ func named(prefix string, inside bool, skip int) string {
 var (
 	itemID = named("sci_", false, 0)
 	itemOf = strings.Replace(itemID, "sci_", "run_", 1)
+	nextID = scheduledID(itemOf, clock(2), "next")
+	nextOf = strings.Replace(nextID, "sci_", "run_", 1)
 	fun    = fields{"id": "fun_1"}
 )
 
@@ -160,6 +162,14 @@ func newGood() *good {
 	g.occurs("B", 3, 6)
 	g.occurs("B", 4, 7)
 	g.asked("B", "trigger.deleted", "sts_1", 7.5, fields{"name": "t"})
+	// The item's second attempt schedules another.
+	g.put(g.add("A", "item.created", nextID, 2.2, fields{
+		"name": "next", "run_date_time": iso(8.5), "function": fun, "scheduled_by": itemOf,
+	}), g.find("item.claimed", 1)).over["actor"] = "admin"
+	g.lines[1].Scheduled = []string{nextID}
+	g.add("A", "item.claimed", nextID, 8.5, claimOf(nextOf, 8.5, 1))
+	g.add("A", "item.completed", nextID, 8.6, attemptOf(nextOf, 8.5, 1).and(fields{"function_version": 1}))
+	g.lines = append(g.lines, Line{ID: nextID, Run: nextOf, Attempt: 1, Executor: "x1", Incarnation: "i1", Start: clock(8.52), Ended: true})
 	g.asked("A", "user.created", "zoe", 9, fields{"name": "Zoe"})
 	// Its outcome was unknown: it was asked again, as another request.
 	again := *g.ops[len(g.ops)-1]

@@ -30,6 +30,8 @@ type Life struct {
 	partition   int
 	born, ends  uint64 // the sequences that made it and that ended it; 0: it is open
 	target, run string // what it runs; the id of its run, once claimed
+	runner      string // the user it runs as
+	scheduledBy string // the run whose code wanted it
 	open        bool
 	retry       time.Time // before which no attempt follows
 }
@@ -54,6 +56,14 @@ type Claim struct {
 
 func (l *Life) ended() bool {
 	return l.Status == completed || l.Status == failed || l.Status == canceled
+}
+
+// runner is as whom runs what an event makes.
+func runner(e *Event) string {
+	if u := e.Data.RunningUser; u != nil && *u != "" {
+		return *u
+	}
+	return e.Actor
 }
 
 func (l *Life) place(seq uint64) place { return place{seq, l.ID, l.partition} }

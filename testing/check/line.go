@@ -14,6 +14,7 @@ type Line struct {
 	Executor, Incarnation string // as the executor itself calls them; "": not told
 	Start, End            time.Time
 	Ended                 bool
+	Scheduled             []string // the items that it was told are stored
 }
 
 // life finds what a line is of.
@@ -69,6 +70,11 @@ func (v *Verdict) line(x *Line) {
 		return
 	}
 	at := l.place(c.Seq)
+	for _, id := range x.Scheduled {
+		if i := v.Items[id]; i == nil || i.scheduledBy != c.Run {
+			v.object("L1", at, "attempt %d of %s %s was told that its item %s is stored, and the log does not have it", x.Attempt, l.Kind, l.ID, id)
+		}
+	}
 	switch {
 	case x.Executor != "" && x.Executor != c.Executor:
 		v.object("R2", at, "attempt %d of %s %s ran on %s, claimed for %s at %d", x.Attempt, l.Kind, l.ID, x.Executor, c.Executor, c.Seq)

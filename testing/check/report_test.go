@@ -18,7 +18,7 @@ func TestTheFirstViolation(t *testing.T) {
 	if r.Property != "R2" || r.Seq != g.find("item.completed", 0).seq || r.Subject != itemID || r.Further != 1 {
 		t.Fatalf("%+v", r.Violation)
 	}
-	if len(r.Before) != 2 || len(r.At) != 1 || len(r.After) != 1 { // after it the move is all that concerns it
+	if len(r.Before) != 2 || len(r.At) != 1 || len(r.After) != 2 { // after it the move, and the claim of the item that it scheduled
 		t.Fatal(r)
 	}
 	for _, want := range []string{"R2 does not hold: belfry.item.completed of item " + itemID, "item.claimed", "partitions.moved", "again: SEED=17", "and 1 more"} {

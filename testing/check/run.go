@@ -24,7 +24,7 @@ func (v *Verdict) run(e *Event) {
 		}
 		v.Runs[e.Subject] = &Run{Life: Life{
 			Kind: "run", ID: e.Subject, Due: at, Status: queued, LastEvent: e.Type,
-			partition: e.Partition, born: e.Seq, target: e.Data.target(), run: e.Subject,
+			partition: e.Partition, born: e.Seq, target: e.Data.target(), run: e.Subject, runner: runner(e),
 		}, ScheduledFor: at}
 		return
 	}

@@ -206,7 +206,7 @@ func (v *Verdict) fired(t *Trigger, e *Event) {
 	r := &Run{
 		Life: Life{
 			Kind: "run", ID: d.Run, Due: due, Status: queued, LastEvent: e.Type,
-			partition: e.Partition, born: e.Seq, target: d.target(), run: d.Run,
+			partition: e.Partition, born: e.Seq, target: d.target(), run: d.Run, runner: runner(e),
 		},
 		Trigger: t.ID, ScheduledFor: at, Manual: d.Manual, overlap: t.Overlap,
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/belfryhq/belfry/exec"
 	"github.com/belfryhq/belfry/exec/wire"
@@ -130,6 +131,9 @@ func (r *runtime) Run(ctx context.Context, job *exec.Job, _ func(wire.LogLine)) 
 		Executor: r.h.name, Incarnation: r.heard.incarnation.Load().(string),
 	})
 	began, o := time.Now(), w.oddsOf(fmt.Sprint(job.Run, job.Attempt))
+	if calm, _ := w.mood.get(); !calm && o.chance(5) {
+		w.journal.scheduled(line, r.next(ctx, job, o))
+	}
 	select {
 	case <-ctx.Done():
 		return exec.Ended{Kind: wire.Canceled, Started: began, Finished: time.Now()}
@@ -144,6 +148,19 @@ func (r *runtime) Run(ctx context.Context, job *exec.Job, _ func(wire.LogLine)) 
 	return ended
 }
 
+// next has the code schedule an item, one of two, and returns its id; "" if it
+// was refused, or the run has to end.
+func (r *runtime) next(ctx context.Context, job *exec.Job, o *odds) string {
+	answer, err := job.Schedule(ctx, wire.Item{
+		Name: fmt.Sprintf("step-%d", o.below(2)), Function: jsontext.Value(fmt.Sprintf(`{"id":%q}`, job.Function)),
+		After: fmt.Sprintf("%dms", o.span(0, 10*r.h.w.plan.scale).Milliseconds()),
+	})
+	if err != nil || answer.Error != nil {
+		return ""
+	}
+	return answer.ID
+}
+
 // journal is what functions write outside Belfry.
 type journal struct {
 	mu    sync.Mutex
@@ -155,6 +172,15 @@ func (j *journal) begin(l check.Line) *check.Line {
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, &l)
 	return &l
+}
+
+// scheduled notes an item that the function was told is stored.
+func (j *journal) scheduled(l *check.Line, item string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if item != "" {
+		l.Scheduled = append(l.Scheduled, item)
+	}
 }
 
 func (j *journal) end(l *check.Line, at time.Time) {
