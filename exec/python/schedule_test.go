@@ -210,3 +210,28 @@ func TestAQuestionThatIsNoneEndsTheRun(t *testing.T) {
 		t.Errorf("asked for %+v", o.asked)
 	}
 }
+
+// A question whose answer the code did not read, since an exception of its own
+// took it away, must not be read by the next run: the worker goes.
+func TestAQuestionThatWasBrokenOffCostsTheWorker(t *testing.T) {
+	r := open(t, python.Config{})
+	body := warm(t)
+	pid := func() (pid int) {
+		completed(t, r, body("import os; return os.getpid()"), &pid)
+		return pid
+	}
+	before := pid()
+	j := body("import signal\nfrom valstorm import schedule\ndef late(*_):\n    raise ValueError\nsignal.signal(signal.SIGALRM, late)\nsignal.setitimer(signal.ITIMER_REAL, 0.1)\n" +
+		"try:\n    schedule('f', after=1)\nexcept ValueError:\n    return 'broken off'")
+	j.Schedule = func(context.Context, wire.Item) (wire.ScheduleAnswer, error) {
+		time.Sleep(300 * time.Millisecond)
+		return wire.ScheduleAnswer{ID: "sci_1"}, nil
+	}
+	var got string
+	if completed(t, r, j, &got); got != "broken off" {
+		t.Fatalf("returned %q", got)
+	}
+	if after := pid(); after == before {
+		t.Error("the worker serves on")
+	}
+}

@@ -257,6 +257,11 @@ func TestAQuestionDuringSilence(t *testing.T) {
 		if m := a.ask(r, "local", step("next", "1h")); m != nil {
 			t.Fatalf("answered %+v, and nothing is stored", m)
 		}
+		time.Sleep(10 * time.Second)
+		if a.mu.Lock(); len(a.answer) > 0 {
+			t.Errorf("answered %+v, and nothing is known", a.answer)
+		}
+		a.mu.Unlock()
 		mu.Lock()
 		silent = false
 		mu.Unlock()
