@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sys/unix"
 
 	"github.com/belfryhq/belfry/exec/python"
 	"github.com/belfryhq/belfry/exec/wire"
@@ -37,6 +40,65 @@ func TestNothingIsLeftRunning(t *testing.T) {
 				t.Error("it outlived the run")
 			}
 		})
+	}
+}
+
+// Of a worker with a user of its own everything is killed at once: no chain of forks
+// outruns it, each link in a session of its own.
+func TestNoForkOutrunsTheEnd(t *testing.T) {
+	r := open(t, python.Config{})
+	if os.Geteuid() != 0 || r.Level() != python.LevelRestricted {
+		t.Skip("workers have no users of their own here")
+	}
+	var uid uint32
+	completed(t, r, job(t, execute(`import os, time
+if os.fork() == 0:
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        if os.fork(): os._exit(0)
+        os.setsid()
+    os._exit(0)
+return os.getuid()`)), &uid)
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		left := 0
+		all, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range all {
+			var s unix.Stat_t
+			if unix.Stat(path, &s) == nil && s.Uid == uid {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+		if time.Since(begun) > 2*time.Second { // the chain ends by itself later
+			t.Fatalf("%d processes of the run's user outlived it", left)
+		}
+	}
+}
+
+// A function's own limits of processes and files count, not the standard ones.
+func TestLimitsOfAFunction(t *testing.T) {
+	r := open(t, python.Config{})
+	files := job(t, execute("kept = []\nwhile True: kept.append(open('/dev/null'))"))
+	files.FileLimit = 32
+	if err := failed(t, r, files, "OSError"); !strings.Contains(err.Message, "a run may have 32 files open") {
+		t.Error(err.Message)
+	}
+	if r.Level() != python.LevelRestricted || os.Geteuid() != 0 { // other users' processes count, root's do not
+		return
+	}
+	threads := job(t, execute("import threading, time\nfor n in range(kwargs['n']): threading.Thread(target=time.sleep, args=(0.5,), daemon=True).start()\nreturn n"))
+	threads.ProcessLimit = 8
+	var n int
+	threads.Data = jsontext.Value(`{"n":6}`)
+	completed(t, r, threads, &n)
+	threads.Data = jsontext.Value(`{"n":20}`)
+	if err := failed(t, r, threads, "RuntimeError"); !strings.Contains(err.Message, "a run may have 8 processes and threads") {
+		t.Error(err.Message)
 	}
 }
 
@@ -105,6 +167,26 @@ func TestWorkersAreRetiredAfterTheirRuns(t *testing.T) {
 	j := job(t, getpid)
 	if a, b, c := pidOf(t, r, j), pidOf(t, r, j), pidOf(t, r, j); a != b || b == c {
 		t.Errorf("of two runs each, the workers were %d, %d, %d", a, b, c)
+	}
+}
+
+// A worker that keeps much memory is looked at every 64 runs, and goes.
+func TestGrownWorkersAreRetired(t *testing.T) {
+	r := open(t, python.Config{})
+	for name, c := range map[string]struct {
+		keeps int
+		goes  bool
+	}{"slim": {1 << 20, false}, "grown": {300 << 20, true}} {
+		j := job(t, fmt.Sprintf("import os\nkept = b'x' * %d\n", c.keeps)+execute("return os.getpid()"))
+		first := pidOf(t, r, j)
+		for range 63 {
+			if pid := pidOf(t, r, j); pid != first {
+				t.Fatalf("%s: it went early", name)
+			}
+		}
+		if now := pidOf(t, r, j); (now != first) != c.goes {
+			t.Errorf("%s: after 64 runs the worker is %d, it was %d", name, now, first)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ func escapes() map[string]string {
 	return map[string]string{
 		"have the executor's variables":                   "os.environ['BELFRY_TEST_MARK']",
 		"read the executor's variables in `/proc`":        "open('/proc/%d/environ' % executor, 'rb').read()",
+		"find the executor's variables in its parent":     "assert b'BELFRY_TEST_MARK' in open('/proc/%d/environ' % os.getppid(), 'rb').read()",
 		"read the executor's memory":                      "open('/proc/%d/mem' % executor, 'rb')",
 		"see the processes of others":                     "open('/proc/%d/cmdline' % executor, 'rb').read()",
 		"read the data directory (`executors.key`)":       "open(key).read()",
