@@ -48,6 +48,7 @@ func escapes() map[string]string {
 		"have 100 processes":                              "many()",
 		"have 300 files open":                             "kept = [open('/dev/null') for _ in range(300)]",
 		"write a file of 2 GiB":                           "open('large', 'wb').truncate(2 << 30)",
+		"have core dumps":                                 "assert resource.getrlimit(resource.RLIMIT_CORE) != (0, 0)",
 		"leave a process running in a session of its own": "", // see leaves
 	}
 }
