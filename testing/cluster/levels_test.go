@@ -41,6 +41,7 @@ func escapes() map[string]string {
 		"trace the executor":                              "apart(lambda: call(libc.ptrace, 0x4206, executor, None, None))",
 		"be root":                                         "os.setuid(0)",
 		"gain rights by a set-user-ID program":            "assert subprocess.run([elsewhere + '/id', '-u'], capture_output=True, check=True).stdout.strip() != str(os.geteuid()).encode()",
+		"have the capability of administrators":           "apart(lambda: call(libc.capset, struct.pack('=Ii', 0x20080522, 0), struct.pack('=6I', 1 << 21, 1 << 21, 0, 0, 0, 0)))",
 		"mount a file system":                             "os.mkdir('m'); call(libc.mount, b'x', b'm', b'tmpfs', 0, None); call(libc.umount2, b'm', 2)",
 		"make namespaces":                                 "apart(lambda: call(libc.unshare, 0x20000))",
 		"set the host's name":                             "socket.sethostname(socket.gethostname())",
@@ -54,7 +55,7 @@ func escapes() map[string]string {
 }
 
 // escapeCode tries one escape and tells what kept it from succeeding.
-const escapeCode = `import ctypes, os, resource, signal, socket, subprocess
+const escapeCode = `import ctypes, os, resource, signal, socket, struct, subprocess
 libc = ctypes.CDLL(None, use_errno=True)
 
 def call(function, *args):
