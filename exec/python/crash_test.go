@@ -38,6 +38,28 @@ func beside(t *testing.T, r *python.Runtime) (stop func() int) {
 	return func() int { cancel(); wg.Wait(); return ran }
 }
 
+// An answer that code forges is held to the limits as well.
+func TestAForgedResultIsHeldToTheLimit(t *testing.T) {
+	r := open(t, python.Config{})
+	j := job(t, execute("import os\nf = b'd' + bytes(7) + b'\\1' + bytes(17) + b'\"' + b'x' * 300_000 + b'\"'\n"+
+		"f = len(f).to_bytes(4, 'big') + f\nwhile f: f = f[os.write(4, f):]\nimport time; time.sleep(1000)"))
+	j.Timeout = 30 * time.Second
+	failed(t, r, j, "ResultTooLarge")
+}
+
+// Who has more to say than one answer serves nobody else.
+func TestTwoAnswersRetireAWorker(t *testing.T) {
+	r := open(t, python.Config{})
+	j := job(t, execute("import os\nf = b'd' + bytes(7) + b'\\1' + bytes(16) + b'\\1' + b'1'\n"+
+		"if not kwargs: os.write(4, 2 * (bytes([0, 0, 0, len(f)]) + f))\nreturn 2"))
+	var n int
+	completed(t, r, j, &n)
+	j.Data = jsontext.Value(`{"honest":true}`)
+	if completed(t, r, j, &n); n != 2 {
+		t.Errorf("the next run came to %d, the answer to the one before", n)
+	}
+}
+
 // forge is a body that writes a frame of its own making.
 func forge(body string) string {
 	return "import os; f = " + body + "; os.write(4, bytes([0, 0, 0, len(f)]) + f); return 1"

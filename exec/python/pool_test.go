@@ -28,6 +28,21 @@ func TestWarmWorkersAreReused(t *testing.T) {
 	}
 }
 
+// Code that was told to end may have stopped anywhere: its worker serves nobody else.
+func TestStoppedWorkersAreRetired(t *testing.T) {
+	r := open(t, python.Config{})
+	j := job(t, "import os, time\n"+execute("if kwargs: time.sleep(1000)\nreturn os.getpid()"))
+	first := pidOf(t, r, j)
+	hang := *j
+	hang.Data, hang.Timeout = jsontext.Value(`{"hang":true}`), 300*time.Millisecond
+	if ended, _ := run(t, r, &hang); ended.Kind != wire.TimedOut || ended.Stopped != "asked" {
+		t.Fatalf("ended %s, stopped by %q", ended.Kind, ended.Stopped)
+	}
+	if pidOf(t, r, j) == first {
+		t.Error("a worker was reused whose run had been told to end")
+	}
+}
+
 func TestWorkersServeOneKeyOnly(t *testing.T) {
 	r := open(t, python.Config{})
 	j := job(t, getpid)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sys/unix"
 
 	"github.com/belfryhq/belfry/exec/python"
 	"github.com/belfryhq/belfry/exec/wire"
@@ -26,98 +27,14 @@ func offers(r *python.Runtime, level python.Level) bool {
 	return false
 }
 
-// TestMisbehavingCode is what each limit, and each escape that the level
-// restricted closes, comes to: it ends its own run only, with an error that says
-// what happened.
-func TestMisbehavingCode(t *testing.T) {
-	r := open(t, python.Config{RunsMax: 1 << 30})
-	if r.Level() != python.LevelRestricted {
-		t.Skipf("this machine offers no restricted sandbox: %v", r.Offers())
-	}
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("do not read me"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	stop := beside(t, r)
-	const eperm, eacces = "Operation not permitted", "Permission denied"
-	for name, c := range map[string]struct{ body, kind, want string }{
-		// Files.
-		"reads the data directory": {fmt.Sprintf("open(%q).read()", secret), "PermissionError", eacces},
-		"lists a directory":        {"import os; os.listdir('/home')", "PermissionError", eacces},
-		"reads shadow":             {"open('/etc/shadow').read()", "PermissionError", eacces},
-		"writes to /tmp":           {"open('/tmp/belfry-was-here', 'w')", "PermissionError", eacces},
-		"writes to the libraries":  {"open('/usr/lib/belfry-was-here', 'w')", "PermissionError", ""},
-		"opens a device":           {"open('/dev/ptmx', 'rb')", "PermissionError", eacces},
-		"makes a device":           {"import os, stat; os.mknod('null', 0o600 | stat.S_IFCHR, os.makedev(1, 3))", "PermissionError", ""},
-		"reads another's memory":   {fmt.Sprintf("open('/proc/%d/mem', 'rb').read(1)", os.Getpid()), "PermissionError", eacces},
-		"reads the environment":    {fmt.Sprintf("open('/proc/%d/environ').read()", os.Getpid()), "PermissionError", eacces},
-		"reads a neighbour":        {"import os; os.listdir('..')", "PermissionError", eacces},
-		"links out":                {fmt.Sprintf("import os; os.symlink(%q, 'x'); open('x').read()", secret), "PermissionError", eacces},
-		"fills the disk":           {"f = open('x', 'wb')\nf.truncate(2 << 30)", "OSError", "File too large"},
-		// Processes.
-		"kills the executor":  {fmt.Sprintf("import os; os.kill(%d, 9)", os.Getpid()), "PermissionError", eperm},
-		"kills its parent":    {"import os; os.kill(os.getppid(), 9)", "PermissionError", eperm},
-		"kills everything":    {"import os; os.kill(-1, 9); os.kill(os.getpid(), 9)", "*", ""},
-		"kills init":          {"import os; os.kill(1, 9)", "PermissionError", eperm},
-		"forks without end":   {"import os\nwhile True: os.fork()", "BlockingIOError", "a run may have 64 processes and threads"},
-		"threads without end": {"import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(9,), daemon=True).start()", "RuntimeError", "a run may have 64 processes and threads"},
-		"opens without end":   {"f = []\nwhile True: f.append(open('/dev/null'))", "OSError", "a run may have 256 files open"},
-		"raises its limits":   {"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 20, 1 << 20))", "ValueError", ""},
-		"becomes root":        {"import os; os.setuid(0)", "PermissionError", eperm},
-		// The kernel.
-		"traces":          {"import ctypes, os; libc = ctypes.CDLL(None, use_errno=True)\nif libc.ptrace(16, os.getppid(), 0, 0): raise OSError(ctypes.get_errno(), 'ptrace')", "PermissionError", "ptrace"},
-		"mounts":          {"import ctypes; libc = ctypes.CDLL(None, use_errno=True)\nif libc.mount(b'x', b'/', b'tmpfs', 0, None): raise OSError(ctypes.get_errno(), 'mount')", "PermissionError", "mount"},
-		"new namespaces":  {"import ctypes; libc = ctypes.CDLL(None, use_errno=True)\nif libc.unshare(0x10000000): raise OSError(ctypes.get_errno(), 'unshare')", "PermissionError", "unshare"},
-		"changes root":    {"import os; os.chroot('.')", "PermissionError", eperm},
-		"sets the clock":  {"import time; time.clock_settime(time.CLOCK_REALTIME, 0)", "PermissionError", eperm},
-		"sets the name":   {"import socket; socket.sethostname('x')", "PermissionError", eperm},
-		"loads a program": {"import ctypes; libc = ctypes.CDLL(None, use_errno=True)\nif libc.syscall(321, 0, 0, 0) < 0: raise OSError(ctypes.get_errno(), 'bpf')", "PermissionError", "bpf"},
-		// The protocol and the shim.
-		"reads stdin":            {"import sys; sys.stdin.read()", "UnsupportedOperation", "no standard input"},
-		"input":                  {"input()", "*", ""},
-		"reads descriptor 0":     {"import os; os.read(0, 1)", "OSError", "Bad file descriptor"},
-		"closes everything":      {"import os; os.closerange(0, 1000)", "WorkerCrashed", ""},
-		"writes to the protocol": {"import os; os.write(4, b'x' * 100)", "WorkerCrashed", "it sent"},
-		"patches json":           {"import json; json.dumps = json.loads = json.JSONEncoder = None; 1 / 0", "ZeroDivisionError", "division by zero"},
-		"patches the shim":       {"import belfry_shim.outcome as o; o.encode = None; raise ValueError('still told')", "ValueError", "still told"},
-		"shadows builtins":       {"import builtins; builtins.len = builtins.str = None; 1 / 0", "*", ""},
-		"exits":                  {"import sys; sys.exit(3)", "SystemExit", "3"},
-		"exits at once":          {"import os; os._exit(3)", "WorkerCrashed", "exit status 3"},
-		"segfaults":              {"import ctypes; ctypes.string_at(0)", "WorkerCrashed", "segmentation fault"},
-		"returns 50 MB":          {"return 'x' * 50_000_000", "ResultTooLarge", "262144 are allowed"},
-		"returns no JSON":        {"import datetime; return {'rows': [{'when': datetime.datetime.now()}]}", "ResultNotJSON", "result.rows[0].when"},
-		"nests its result":       {"a = []\nfor _ in range(100000): a = [a]\nreturn a", "ResultNotJSON", "nested"},
-		"recurses":               {"f = lambda: f()\nf()", "RecursionError", ""},
-		"needs memory":           {"x = bytearray(1 << 30)", "MemoryLimitExceeded", "536870912 bytes"},
-		"surrogates":             {"raise ValueError('\\ud800')", "ValueError", `\ud800`},
-		"a message of megabytes": {"raise ValueError('é' * 10_000_000)", "ValueError", "bytes cut"},
-		"raises in str":          {"class E(Exception):\n    def __str__(self): raise KeyError\nraise E", "E", "no readable message"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			j := job(t, execute(c.body))
-			j.Timeout = 30 * time.Second
-			ended, _ := run(t, r, j)
-			switch {
-			case ended.Kind != wire.Failed || ended.Error == nil:
-				t.Fatalf("ended %s with %.200s", ended.Kind, ended.Result)
-			case c.kind != "*" && ended.Error.Type != c.kind, !strings.Contains(ended.Error.Message, c.want):
-				t.Errorf("%s: %s, not %s: … %s", ended.Error.Type, ended.Error.Message, c.kind, c.want)
-			case ended.Sandbox != "restricted":
-				t.Errorf("it ran in %q", ended.Sandbox)
-			}
-		})
-	}
-	if n := stop(); n == 0 {
-		t.Error("the good function never ran")
-	}
-}
-
 // What a function starts does not outlive its run, wherever it hides.
 func TestNothingIsLeftRunning(t *testing.T) {
 	r := open(t, python.Config{})
 	for name, body := range map[string]string{
 		"a daemon": "import os\nr, w = os.pipe()\nif os.fork() == 0:\n    os.setsid()\n    pid = os.fork()\n    if pid:\n        os.write(w, b'%d' % pid); os._exit(0)\n" +
 			"    import time; time.sleep(1000)\nreturn int(os.read(r, 20))",
+		"an orphan": "import os, time\nr, w = os.pipe()\nchild = os.fork()\nif child == 0:\n    os.setsid()\n    pid = os.fork()\n" +
+			"    if pid:\n        os.write(w, b'%d' % pid); os._exit(0)\n    time.sleep(1000)\nos.waitpid(child, 0)\nreturn int(os.read(r, 20))",
 		"a session": "import subprocess; return subprocess.Popen(['setsid', 'sleep', '1000']).pid",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,6 +42,68 @@ func TestNothingIsLeftRunning(t *testing.T) {
 				t.Error("it outlived the run")
 			}
 		})
+	}
+}
+
+// Nothing outruns the end of a run that forks whenever there is room, each process in a
+// session of its own.
+func TestNoForkOutrunsTheEnd(t *testing.T) {
+	r := open(t, python.Config{})
+	if os.Geteuid() != 0 || r.Level() != python.LevelRestricted {
+		t.Skip("workers have no users of their own here")
+	}
+	var uid uint32
+	j := job(t, execute(`import os, time
+if os.fork() == 0:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            if os.fork() == 0: os.setsid()
+        except OSError: pass
+    os._exit(0)
+return os.getuid()`))
+	j.ProcessLimit = 16
+	completed(t, r, j, &uid)
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		left := 0
+		all, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range all {
+			var s unix.Stat_t
+			if unix.Stat(path, &s) == nil && s.Uid == uid {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+		if time.Since(begun) > 5*time.Second { // it ends by itself later
+			t.Fatalf("%d processes of the run's user outlived it", left)
+		}
+	}
+}
+
+// A function's own limits of processes and files count, not the standard ones.
+func TestLimitsOfAFunction(t *testing.T) {
+	r := open(t, python.Config{})
+	files := job(t, execute("kept = []\nwhile True: kept.append(open('/dev/null'))"))
+	files.FileLimit = 32
+	if err := failed(t, r, files, "OSError"); !strings.Contains(err.Message, "a run may have 32 files open") {
+		t.Error(err.Message)
+	}
+	if r.Level() != python.LevelRestricted || os.Geteuid() != 0 { // other users' processes count, root's do not
+		return
+	}
+	threads := job(t, execute("import threading, time\nfor n in range(kwargs['n']): threading.Thread(target=time.sleep, args=(0.5,), daemon=True).start()\nreturn n"))
+	threads.ProcessLimit = 8
+	var n int
+	threads.Data = jsontext.Value(`{"n":6}`)
+	completed(t, r, threads, &n)
+	threads.Data = jsontext.Value(`{"n":20}`)
+	if err := failed(t, r, threads, "RuntimeError"); !strings.Contains(err.Message, "a run may have 8 processes and threads") {
+		t.Error(err.Message)
 	}
 }
 
@@ -183,7 +162,11 @@ func TestFreshRunsShareNothing(t *testing.T) {
 	r := open(t, python.Config{})
 	j := job(t, getpid)
 	j.Fresh = true
-	if first, second := pidOf(t, r, j), pidOf(t, r, j); first == second {
+	first := pidOf(t, r, j)
+	if !watch(t, first)() {
+		t.Error("a worker was kept that no other run may have")
+	}
+	if second := pidOf(t, r, j); first == second {
 		t.Error("a worker served two runs of a function that wants fresh ones")
 	}
 }
@@ -193,6 +176,26 @@ func TestWorkersAreRetiredAfterTheirRuns(t *testing.T) {
 	j := job(t, getpid)
 	if a, b, c := pidOf(t, r, j), pidOf(t, r, j), pidOf(t, r, j); a != b || b == c {
 		t.Errorf("of two runs each, the workers were %d, %d, %d", a, b, c)
+	}
+}
+
+// A worker that keeps much memory is looked at every 64 runs, and goes.
+func TestGrownWorkersAreRetired(t *testing.T) {
+	r := open(t, python.Config{})
+	for name, c := range map[string]struct {
+		keeps int
+		goes  bool
+	}{"slim": {1 << 20, false}, "grown": {300 << 20, true}} {
+		j := job(t, fmt.Sprintf("import os\nkept = b'x' * %d\n", c.keeps)+execute("return os.getpid()"))
+		first := pidOf(t, r, j)
+		for range 63 {
+			if pid := pidOf(t, r, j); pid != first {
+				t.Fatalf("%s: it went early", name)
+			}
+		}
+		if now := pidOf(t, r, j); (now != first) != c.goes {
+			t.Errorf("%s: after 64 runs the worker is %d, it was %d", name, now, first)
+		}
 	}
 }
 
