@@ -112,6 +112,9 @@ func TestWhatEachSandboxClosed(t *testing.T) {
 	told, found := readme(t), map[string][]string{}
 	for _, level := range levels() {
 		if !offered(t, c, level) {
+			if level == "restricted" && mustRestrict() {
+				t.Error("restricted is not offered, and can be had here")
+			}
 			t.Logf("this machine does not offer %s", level)
 			for name := range escapes() {
 				found[name] = append(found[name], "")
