@@ -34,7 +34,10 @@ type Process struct {
 	// Program is the binary, Binary if "".
 	Program string
 
-	line   []string // of belfry exec; nil for belfry up
+	// Name is that of a member of a cluster; "" for others.
+	Name string
+
+	line   []string // of belfry exec and belfry node; nil for belfry up
 	cmd    *exec.Cmd
 	stderr *lines
 	ended  chan error
