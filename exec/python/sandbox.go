@@ -83,7 +83,8 @@ func (r *Runtime) levelFor(want string) (Level, error) {
 
 // sandConfig is what the parent's sandboxes are made of.
 type sandConfig struct {
-	OwnUser *int `json:"own_user"` // the first of the users that workers can be; nil: there are none
+	// OwnUser begins the users that workers can be: those after it. nil: there are none.
+	OwnUser *int `json:"own_user"`
 	// Work is the directory of the workers' directories, which goes with the parent.
 	Work string `json:"work"`
 }
@@ -121,15 +122,16 @@ func newUsers() (*users, error) {
 	return nil, fmt.Errorf("python: no users are left for workers: all %d blocks are held", usersBlocks)
 }
 
-// take gives a user that no worker is; nil if there are none.
+// take gives a user that no worker is; nil if there are none. Never the first: as
+// that one the parent kills those of others (shim/belfry_shim/killer.py).
 func (u *users) take() *int {
 	if u == nil {
 		return nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for range usersBlock {
-		u.next = (u.next + 1) % usersBlock
+	for range usersBlock - 1 {
+		u.next = u.next%(usersBlock-1) + 1
 		if !u.used[u.next] {
 			u.used[u.next] = true
 			uid := u.first + u.next
