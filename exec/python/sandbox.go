@@ -1,6 +1,7 @@
 package python
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -100,7 +101,9 @@ const (
 
 // users gives each worker a user of its own.
 type users struct {
-	held  net.Listener // an abstract socket: the kernel takes it back when we end
+	// held is an abstract socket. The parent of workers holds it, too: when we are
+	// killed it cleans up after us, and until then the block is nobody else's.
+	held  *os.File
 	first int
 
 	mu   sync.Mutex
@@ -114,10 +117,15 @@ func newUsers() (*users, error) {
 		return nil, nil
 	}
 	for block := range usersBlocks {
-		held, err := net.Listen("unix", fmt.Sprintf("@belfry-users-%d", block))
-		if err == nil {
-			return &users{held: held, first: usersFirst + block*usersBlock, used: map[int]bool{}}, nil
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fmt.Sprintf("@belfry-users-%d", block), Net: "unix"})
+		if err != nil {
+			continue
 		}
+		held, err := l.File()
+		if err = errors.Join(err, l.Close()); err != nil {
+			return nil, fmt.Errorf("python: a block of users cannot be held: %w", err)
+		}
+		return &users{held: held, first: usersFirst + block*usersBlock, used: map[int]bool{}}, nil
 	}
 	return nil, fmt.Errorf("python: no users are left for workers: all %d blocks are held", usersBlocks)
 }
