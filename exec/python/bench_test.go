@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	osexec "os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -169,4 +170,48 @@ func BenchmarkColdRun(b *testing.B) {
 			all.Wait()
 		}
 	})
+}
+
+// BenchmarkLevels is what a first call (cold) and a no-op on a warm worker take at
+// each level that this machine offers. The levels take turns within each round, so
+// that what else the machine does meets all alike; told are the medians.
+func BenchmarkLevels(b *testing.B) {
+	runtimes := map[string]*python.Runtime{} // each retires its own workers
+	for _, level := range python.Levels()[1:] {
+		r, err := python.New(python.Config{Sandbox: level})
+		if err != nil {
+			b.Logf("not %s: %v", level, err)
+			continue
+		}
+		b.Cleanup(func() { _ = r.Close() })
+		runtimes[string(level)] = r
+	}
+	functions := 0
+	for _, kind := range []string{"cold", "warm"} {
+		b.Run(kind, func(b *testing.B) {
+			took := map[string][]time.Duration{}
+			for b.Loop() {
+				functions++
+				for level, r := range runtimes { // in any order
+					job := exec.Job{
+						Run: "run_1", Attempt: 1, Function: "fun_" + strconv.Itoa(functions), FunctionName: "noop", Version: 1,
+						Code: "def execute(current_user, **kwargs):\n    return 1\n", Timeout: time.Minute, MemoryLimit: 512 << 20,
+					}
+					if kind == "warm" {
+						job.Function = "fun_warm"
+					}
+					begun := time.Now()
+					if ended := r.Run(b.Context(), &job, func(wire.LogLine) {}); ended.Kind != wire.Completed {
+						b.Fatalf("ended %s: %+v", ended.Kind, ended.Error)
+					}
+					took[level] = append(took[level], time.Since(begun))
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			for level, all := range took {
+				slices.Sort(all)
+				b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, level+"-p50-ms")
+			}
+		})
+	}
 }

@@ -23,7 +23,7 @@ const (
 	grownBytes = 256 << 20
 	// exitMax is how long a process that broke off may take to be gone, so
 	// that its exit status can be told.
-	exitMax = 200 * time.Millisecond
+	exitMax = time.Second
 	// reapMax is how long a killed process may take to be gone before a run
 	// ends without waiting for it.
 	reapMax = 2 * time.Second

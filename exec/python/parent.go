@@ -76,7 +76,7 @@ const messageBytesMax = 128 << 10
 
 // startParent starts an interpreter on the shim and waits for its hello. What it
 // prints goes to said.
-func startParent(ctx context.Context, python, entry string, config sandConfig, env []string, said *tail) (*parent, error) {
+func (r *Runtime) startParent(ctx context.Context, said *tail) (*parent, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("python: no socket for the parent of workers: %w", err)
@@ -87,17 +87,20 @@ func startParent(ctx context.Context, python, entry string, config sandConfig, e
 		_ = theirs.Close()
 		return nil, fmt.Errorf("python: no socket for the parent of workers: %w", err)
 	}
-	text, err := json.Marshal(config)
+	text, err := json.Marshal(r.sand)
 	if err != nil {
 		return nil, errors.Join(err, theirs.Close(), conn.Close())
 	}
 	p := &parent{conn: conn.(*net.UnixConn), children: map[uint64]*process{}, ended: make(chan struct{})}
-	p.cmd = exec.Command(python, "-I", "-X", "utf8", entry, "3", string(text))
+	p.cmd = exec.Command(r.python, "-I", "-X", "utf8", r.entry, "3", string(text))
 	p.cmd.Dir = "/"
-	p.cmd.Env = env
+	p.cmd.Env = r.environment()
 	p.cmd.Stdout, p.cmd.Stderr = said, said
 	p.cmd.WaitDelay = exitMax // what a script has started may hold its output
 	p.cmd.ExtraFiles = []*os.File{theirs}
+	if r.users != nil {
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, r.users.held)
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's interrupt is for us
 	err = p.cmd.Start()
 	_ = theirs.Close() // so that its end is seen

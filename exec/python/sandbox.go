@@ -1,6 +1,7 @@
 package python
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -83,7 +84,8 @@ func (r *Runtime) levelFor(want string) (Level, error) {
 
 // sandConfig is what the parent's sandboxes are made of.
 type sandConfig struct {
-	OwnUser *int `json:"own_user"` // the first of the users that workers can be; nil: there are none
+	// OwnUser begins the users that workers can be: those after it. nil: there are none.
+	OwnUser *int `json:"own_user"`
 	// Work is the directory of the workers' directories, which goes with the parent.
 	Work string `json:"work"`
 }
@@ -99,7 +101,9 @@ const (
 
 // users gives each worker a user of its own.
 type users struct {
-	held  net.Listener // an abstract socket: the kernel takes it back when we end
+	// held is an abstract socket. The parent of workers holds it, too: when we are
+	// killed it cleans up after us, and until then the block is nobody else's.
+	held  *os.File
 	first int
 
 	mu   sync.Mutex
@@ -113,23 +117,29 @@ func newUsers() (*users, error) {
 		return nil, nil
 	}
 	for block := range usersBlocks {
-		held, err := net.Listen("unix", fmt.Sprintf("@belfry-users-%d", block))
-		if err == nil {
-			return &users{held: held, first: usersFirst + block*usersBlock, used: map[int]bool{}}, nil
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fmt.Sprintf("@belfry-users-%d", block), Net: "unix"})
+		if err != nil {
+			continue
 		}
+		held, err := l.File()
+		if err = errors.Join(err, l.Close()); err != nil {
+			return nil, fmt.Errorf("python: a block of users cannot be held: %w", err)
+		}
+		return &users{held: held, first: usersFirst + block*usersBlock, used: map[int]bool{}}, nil
 	}
 	return nil, fmt.Errorf("python: no users are left for workers: all %d blocks are held", usersBlocks)
 }
 
-// take gives a user that no worker is; nil if there are none.
+// take gives a user that no worker is; nil if there are none. Never the first: as
+// that one the parent kills those of others (shim/belfry_shim/killer.py).
 func (u *users) take() *int {
 	if u == nil {
 		return nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for range usersBlock {
-		u.next = (u.next + 1) % usersBlock
+	for range usersBlock - 1 {
+		u.next = u.next%(usersBlock-1) + 1
 		if !u.used[u.next] {
 			u.used[u.next] = true
 			uid := u.first + u.next

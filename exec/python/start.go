@@ -36,7 +36,7 @@ func (r *Runtime) probe() error {
 	var said tail
 	ctx, cancel := context.WithTimeoutCause(r.ctx, r.cfg.StartMax, errSilent)
 	defer cancel()
-	p, err := startParent(ctx, r.python, r.entry, r.sand, r.environment(), &said)
+	p, err := r.startParent(ctx, &said)
 	if errors.Is(err, errSilent) {
 		return fmt.Errorf("%s does not answer as Python does within %s: %s", r.python, r.cfg.StartMax, install)
 	}
@@ -96,7 +96,7 @@ func (r *Runtime) forker(ctx context.Context) (*parent, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.StartMax, errSilent)
 	defer cancel()
 	var said tail
-	p, err := startParent(ctx, r.python, r.entry, r.sand, r.environment(), &said)
+	p, err := r.startParent(ctx, &said)
 	if err != nil {
 		return nil, fmt.Errorf("python: no parent for workers: %w: %s", err, &said)
 	}

@@ -56,3 +56,36 @@ func TestALevelThatCannotBeHadIsRefused(t *testing.T) {
 		t.Errorf("without restricted it is %s, %v", r.level, err)
 	}
 }
+
+// The users of a runtime that was killed are nobody else's until its parent, which
+// still kills and removes what is theirs, has ended.
+func TestUsersAreHeldUntilTheParentHasEnded(t *testing.T) {
+	r, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.users == nil {
+		_ = r.Close()
+		t.Skip("workers have no users of their own, unless one is root")
+	}
+	if err := r.users.held.Close(); err != nil { // as the end of our process does
+		t.Fatal(err)
+	}
+	block := func() int {
+		u, err := newUsers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.close()
+		return u.first
+	}
+	if next := block(); next == r.users.first {
+		t.Error("the parent lives, and its users are given to another runtime")
+	}
+	r.parent.close()
+	<-r.parent.ended
+	if next := block(); next > r.users.first {
+		t.Errorf("the parent has ended, and its users %d are held: %d is the next block", r.users.first, next)
+	}
+	_ = r.Close()
+}

@@ -22,8 +22,10 @@ func (s *storm) judge() *check.Verdict {
 	s.t.Helper()
 	s.sound()
 	commits := cluster.Commits(s.t, s.p.Conn())
-	if err := s.p.Stop(); err != nil {
-		s.errorf("SIGTERM at the end: %v: %s", err, s.p.Stderr())
+	for _, p := range []*cluster.Process{s.apart, s.p} {
+		if err := p.Stop(); err != nil {
+			s.errorf("SIGTERM at the end: %v: %s", err, p.Stderr())
+		}
 	}
 	v := check.Log(commits)
 	v.Reproduce = fmt.Sprintf("CHAOS_SEED=%d CHAOS_MINUTES=1 go test -v -run TestStorm ./testing/chaos", s.seed)
@@ -42,11 +44,13 @@ func (s *storm) judge() *check.Verdict {
 	for _, found := range wrongful(&s.history) {
 		s.errorf("%s\nagain: %s", found, v.Reproduce)
 	}
-	if err := v.Enough(check.Minimum{Ops: 50, Events: 100, Faults: 2, Ended: 20}); err != nil {
+	if err := v.Enough(check.Minimum{Ops: 50, Events: 100, Faults: faultsMin, Ended: 20}); err != nil {
 		s.errorf("%v", err)
 	}
-	fmt.Printf("chaos: seed %d: %s, %d commits, %d events, %d runs of triggers and calls, items ended %v, in %s: %s\n  faults: %s\n",
-		s.seed, outcomes(s.history.ops), v.Commits, v.Events, len(v.Runs), v.Counts(), time.Since(s.began).Round(time.Second), v.Outcome(), kinds(s.faults))
+	var n taken
+	n.of(v, s.faults)
+	fmt.Printf("chaos: seed %d: %s, %d commits, %d events, %d runs of triggers and calls, items ended %v, in %s: %s\n  faults: %s\n  %s\n",
+		s.seed, outcomes(s.history.ops), v.Commits, v.Events, len(v.Runs), v.Counts(), time.Since(s.began).Round(time.Second), v.Outcome(), kinds(s.faults), &n)
 	return v
 }
 
@@ -96,12 +100,14 @@ func kinds(faults []check.Fault) string {
 // tally is what all rounds came to.
 type tally struct {
 	rounds, ops, unknown, events, runs, lines int
+	taken                                     taken
 	thrown                                    map[string]int
 }
 
 func (t *tally) add(s *storm, v *check.Verdict) {
 	t.ops, t.events = t.ops+len(s.history.ops), t.events+v.Events
 	t.runs, t.lines = t.runs+len(v.Runs), t.lines+len(journal(s.t, s.file))
+	t.taken.of(v, s.faults)
 	for n := range s.history.ops {
 		if s.history.ops[n].Outcome == check.Unknown {
 			t.unknown++
@@ -115,8 +121,8 @@ func (t *tally) add(s *storm, v *check.Verdict) {
 // String is a table, as testing/README.md has it.
 func (t *tally) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d rounds, %d operations (%d unknown), %d events, %d runs of triggers and calls, %d lines in journals\n\n",
-		t.rounds, t.ops, t.unknown, t.events, t.runs, t.lines)
+	fmt.Fprintf(&b, "%d rounds, %d operations (%d unknown), %d events, %d runs of triggers and calls, %d lines in journals;\n%s\n\n",
+		t.rounds, t.ops, t.unknown, t.events, t.runs, t.lines, &t.taken)
 	b.WriteString("| fault | thrown |\n|---|---|\n")
 	for _, kind := range slices.Sorted(maps.Keys(t.thrown)) {
 		fmt.Fprintf(&b, "| %s | %d |\n", kind, t.thrown[kind])

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/belfryhq/belfry/testing/check"
+	"github.com/belfryhq/belfry/testing/cluster"
 )
 
 // The faults.
@@ -27,11 +28,11 @@ const (
 	workerKilled = "a Python worker killed"
 	pythonKilled = "all Python killed"
 	workLost     = "all Python killed amidst a run"
-	powerLoss    = "power loss" // "cut" would mean the network to the judge
+	powerLoss    = "power loss" // the word cut would mean the network to the judge
 	diskFull     = "disk full"
 )
 
-// kinds are the faults that this storm may throw.
+// kinds are the faults that this storm may throw, besides those of executors.
 func (s *storm) kinds() []string {
 	all := []string{
 		killAnywhere, killCreate, killClaim, killRun, killSnapshot, restart, standstill, standstill, workerKilled, pythonKilled, workLost,
@@ -67,12 +68,14 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		if err := s.p.Stop(); err != nil {
 			s.errorf("SIGTERM: %v: %s", err, s.p.Stderr())
 		}
+	case executorKilled, executorDrained, executorFrozen, bothKilled:
+		f.Kind, f.Node = s.strikeApart(ctx, kind), apart
 	case standstill:
 		s.signal(syscall.SIGSTOP)
 		time.Sleep(s.stands())
 		s.signal(syscall.SIGCONT)
 	case workerKilled:
-		all := descendants(s.p.Pid())
+		all := s.python()
 		if thrown = len(all) > 0; thrown {
 			end(all[s.random.IntN(len(all))])
 		}
@@ -81,7 +84,7 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		if kind == workLost && !s.untilARun(ctx) {
 			f.Kind = pythonKilled
 		}
-		all := descendants(s.p.Pid())
+		all := s.python()
 		thrown = len(all) > 0
 		end(all...)
 		s.sound()
@@ -94,28 +97,37 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		s.must(s.disk.free())
 		s.again(ctx)
 	}
-	if !s.p.Runs() {
-		time.Sleep(s.upTo(1500 * time.Millisecond))
-		s.p.Start()
+	for _, p := range []*cluster.Process{s.p, s.apart} {
+		if !p.Runs() {
+			time.Sleep(s.upTo(1500 * time.Millisecond))
+			p.Start()
+		}
 	}
 	if f.To = time.Now(); thrown {
 		s.faults = append(s.faults, f)
 	}
 }
 
-// sound says that the node lives, unless a fault has just ended it, and has met
-// neither a panic nor a race: a start would hide that.
+// sound says that node and executor live, unless a fault has just ended them, and
+// have met neither a panic nor a race: a start would hide that.
 func (s *storm) sound() {
 	s.t.Helper()
-	if !s.p.Runs() {
-		s.errorf("the node ended by itself: %s", s.p.Stderr())
-		return
-	}
-	for _, bad := range []string{"panic: ", "DATA RACE", "fatal error: "} {
-		if strings.Contains(s.p.Stderr(), bad) {
-			s.errorf("the node said: %s", s.p.Stderr())
+	for name, p := range map[string]*cluster.Process{"node": s.p, "executor": s.apart} {
+		if !p.Runs() {
+			s.errorf("the %s ended by itself: %s", name, p.Stderr())
+			continue
+		}
+		for _, bad := range []string{"panic: ", "DATA RACE", "fatal error: "} {
+			if strings.Contains(p.Stderr(), bad) {
+				s.errorf("the %s said: %s", name, p.Stderr())
+			}
 		}
 	}
+}
+
+func (s *storm) shuffled(kinds []string) []string {
+	s.random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	return kinds
 }
 
 func (s *storm) upTo(d time.Duration) time.Duration { return time.Duration(s.random.Int64N(int64(d))) }
@@ -170,18 +182,15 @@ func (s *storm) again(ctx context.Context) {
 
 // untilARun returns when a function has begun and not ended; false if none would.
 func (s *storm) untilARun(ctx context.Context) bool {
-	id := s.own.ask(ctx, "item", "create", map[string]any{
+	id := s.long(ctx)
+	return id != "" && s.whenOneBegan(func(string) bool { return true }, []string{"run_" + strings.TrimPrefix(id, "sci_")})
+}
+
+// long creates an item that runs at once, for two seconds.
+func (s *storm) long(ctx context.Context) string {
+	return s.own.ask(ctx, "item", "create", map[string]any{
 		"name": "long", "run_date_time": stamp(time.Now()), "function": "journal", "data": map[string]any{"journal": s.file, "seconds": 2},
 	})
-	run := "run_" + strings.TrimPrefix(id, "sci_")
-	for range 100 {
-		if raw, err := os.ReadFile(s.file); err == nil && id != "" && strings.Contains(string(raw), run) {
-			time.Sleep(s.upTo(100 * time.Millisecond))
-			return true
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return false
 }
 
 // amidstTheSnapshot ends a process, and kills it as soon as the new file of its

@@ -30,17 +30,20 @@ const (
 	// gathered meanwhile has to be worked off, in a few slots, and Python starts
 	// cold on a machine that may have other things to do.
 	lateMax = 15 * time.Second
+	// faultsMin is how many faults a round has, however long each takes.
+	faultsMin = 2
 	// diskMegabytes hold a round, and are soon full.
 	diskMegabytes = 192
 )
 
-// storm is one round on one node.
+// storm is one round on one node with an executor apart.
 type storm struct {
 	t      *testing.T
 	seed   uint64
 	random *rand.Rand
 	p      *cluster.Process
-	disk   *disk // nil: this machine allows none
+	apart  *cluster.Process // an executor, beside the node's own or in its place
+	disk   *disk            // nil: this machine allows none
 	file   string
 	own    *caller // of the nemesis
 	all    []*caller
@@ -96,7 +99,7 @@ func TestStorm(t *testing.T) {
 func newStorm(t *testing.T, seed uint64) *storm {
 	t.Helper()
 	s := &storm{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), p: cluster.New(t, "--slots", "8"),
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), p: cluster.New(t, "--slots", "4"),
 		file: filepath.Join(t.TempDir(), "journal"), began: time.Now(),
 	}
 	disk, err := newDisk(t, diskMegabytes)
@@ -105,7 +108,12 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	} else {
 		s.disk, s.p.Dir = disk, filepath.Join(disk.dir, "data")
 	}
+	s.apart = s.p.Executor(apart, "--slots", "4")
+	if s.random.IntN(3) == 0 {
+		s.p.Args, s.apart.Args = []string{"--no-exec"}, []string{"--slots", "8"}
+	}
 	s.p.Start()
+	s.apart.Start()
 	s.own = connect(t, s.p, &s.history, "nemesis", s.file, seed)
 	for n := range callers {
 		s.all = append(s.all, connect(t, s.p, &s.history, fmt.Sprint("caller", n), s.file, seed+uint64(n)<<32))
@@ -141,10 +149,14 @@ func (s *storm) blow() {
 	for _, c := range s.all {
 		working.Go(func() { c.work(ctx) })
 	}
-	deck := s.random.Perm(len(s.kinds()))
-	for n := 0; ctx.Err() == nil; n++ {
+	deck, ofExecutors := s.shuffled(s.kinds()), s.shuffled(kindsOfExecutors())
+	for n := 0; ctx.Err() == nil || len(s.faults) < faultsMin; n++ {
 		time.Sleep(500*time.Millisecond + s.upTo(2500*time.Millisecond))
-		s.strike(s.t.Context(), s.kinds()[deck[n%len(deck)]])
+		kind := deck[n%len(deck)]
+		if n%3 == 0 {
+			kind = ofExecutors[n/3%len(ofExecutors)]
+		}
+		s.strike(s.t.Context(), kind)
 	}
 	working.Wait()
 	s.rest()

@@ -30,7 +30,7 @@ func (f *Fault) is(words func() []string) bool {
 		return true
 	}
 	for _, w := range words() {
-		if strings.Contains(f.Kind, w) {
+		if slices.Contains(strings.Fields(f.Kind), w) { // an executor is not "cut"
 			return true
 		}
 	}

@@ -97,6 +97,7 @@ func TestFaultsExcuse(t *testing.T) {
 		"a start by the clock of another":       {Fault{Kind: "clock", Node: "B", From: clock(0.5), To: clock(0.6)}, func(g *good) { g.lines[0].Start = clock(0.9) }, "R6"},
 		"a plain read while the net was split":  {Fault{Kind: "split", From: clock(3.6), To: clock(5)}, staleRead(time.Minute), ""},
 		"a plain read of who promised no stale": {Fault{Kind: "split", From: clock(3.6), To: clock(5)}, staleRead(0), "P3"},
+		"a plain read beside an executor":       {Fault{Kind: "executor killed", From: clock(3.6), To: clock(5)}, staleRead(time.Minute), "P3"},
 		"a plain read after the split":          {Fault{Kind: "split", From: clock(1), To: clock(2)}, staleRead(time.Second), "P3"},
 	} {
 		g := newGood()

@@ -301,7 +301,7 @@ func readme(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	told, within := map[string][]string{}, false
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		cells := strings.Split(strings.Trim(lines.Text(), "| "), " | ")

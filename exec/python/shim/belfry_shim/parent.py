@@ -22,6 +22,7 @@ import socket
 import time
 
 from belfry_shim import sandbox, serve
+from belfry_shim.killer import Killer
 
 MESSAGE_BYTES_MAX = 256 << 10
 DESCRIPTORS = 5
@@ -50,6 +51,7 @@ class Parent:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)  # it ends with its socket
+        self.killer = None if sand.own_user is None else Killer(sand.own_user)
 
     def serve(self):
         poll = select.poll()
@@ -136,6 +138,8 @@ class Parent:
             if worker is not None:
                 self.kill(worker)
             _, status = os.waitpid(ended.si_pid, 0)
+            if self.killer is not None:
+                self.killer.gone(ended.si_pid)
             if worker is not None:
                 del self.by_number[worker.number]
                 self.sweep()
@@ -149,14 +153,15 @@ class Parent:
             except ProcessLookupError:
                 pass
         if worker.uid is not None:
-            kill_all_of(worker.uid)
+            self.killer.kill_all_of(worker.uid)
 
     def sweep(self):
         """Kills what dead workers have left: it has become ours, as we are its
         subreaper, and each worker is the subreaper of its own."""
         until = time.monotonic() + SWEEP_MAX
+        kept = {self.killer.pid} if self.killer is not None else ()
         while time.monotonic() < until:
-            left = [pid for pid in sandbox.children() if pid not in self.by_pid]
+            left = [pid for pid in sandbox.children() if pid not in self.by_pid and pid not in kept]
             if not left:
                 return
             for pid in left:
@@ -176,22 +181,6 @@ class Parent:
 
         shutil.rmtree(self.work, ignore_errors=True)  # nobody else will, if the other side was killed
         os._exit(0)
-
-
-def kill_all_of(uid):
-    """Kills every process of a user: kill(-1) leaves none out, not even what forks."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            os.kill(-1, signal.SIGKILL)
-        except OSError:
-            pass
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
 
 
 def arrange(fds):

@@ -16,6 +16,7 @@ numbers are the kernel's: see landlock(7), seccomp(2), capabilities(7).
 import os
 import resource
 import signal
+import stat
 import struct
 import sys
 
@@ -23,7 +24,10 @@ try:
     import ctypes
 
     _libc = ctypes.CDLL(None, use_errno=True)
-except (ImportError, OSError):
+    if sys.platform == "linux":
+        _libc.prctl.argtypes = (ctypes.c_int,) + (ctypes.c_ulong,) * 4
+        _libc.capset.argtypes = (ctypes.c_char_p,) * 2
+except (ImportError, OSError, AttributeError):
     _libc = None
 
 LEVELS = ("none", "process", "restricted", "isolated")
@@ -60,14 +64,18 @@ WRITABLE_DEVICES = ("/dev/null", "/dev/full")
 
 class Sandbox:
     """The levels of one parent. Workers can have users of their own from
-    `own_user` on, or not if it is None. If Python lies where only root may read,
-    they may read what root may, within the bounds of Landlock."""
+    `own_user` on, or not if it is None; that first one no worker is. If Python lies
+    where only root may read, they may read what root may, within the bounds of
+    Landlock. What they have in common is made here, once; but paths are opened for
+    each, for what lies there may have been replaced."""
 
     def __init__(self, own_user):
         self.own_user = own_user
-        self.python = tuple(p for p in sys.path if p) + (sys.prefix, sys.base_prefix)
-        self.read_all = own_user is not None and not all(map(_open_to_others, self.python))
+        python = tuple(p for p in sys.path if p) + (sys.prefix, sys.base_prefix)
+        self.read_all = own_user is not None and not all(map(_open_to_others, python))
+        self.readable = _outermost(READABLE + python)
         self.abi = _landlock_abi()
+        self.filter = _filter(os.uname().machine) if _libc is not None else None
 
     def levels(self):
         """Each level with "" if it can be entered, or why not: it is tried."""
@@ -125,7 +133,7 @@ class Sandbox:
             if uid is None:
                 _capabilities(0)
             _restrict(rules)
-            _filter_calls()
+            self._filter_calls()
 
     def _prepare(self, dir):
         """A Landlock ruleset, as a descriptor."""
@@ -136,10 +144,11 @@ class Sandbox:
         handled = _ALL[min(self.abi, len(_ALL) - 1)]
         attr = struct.pack("=QQQ", handled, 0, _SCOPES)
         size = 24 if self.abi >= 6 else 8  # what the kernel knows
-        ruleset = _syscall(_CALLS["landlock_create_ruleset"], ctypes.c_char_p(attr), ctypes.c_size_t(size), 0)
+        ruleset = _create_ruleset(attr, size, 0)
         read = _EXECUTE | _READ_FILE | _READ_DIR
-        for path in READABLE + self.python + ("/proc/self",):
+        for path in self.readable:
             _allow(ruleset, path, read & handled)
+        _allow(ruleset, "/proc/self", read & handled)
         for path in WRITABLE_DEVICES:
             _allow(ruleset, path, (_READ_FILE | _WRITE_FILE | _TRUNCATE) & handled)
         _allow(ruleset, dir if dir != "/" else "/dev/null", handled & ~(_MAKE_CHAR | _MAKE_BLOCK))
@@ -159,6 +168,11 @@ class Sandbox:
         if self.read_all:  # for programs that the code starts, Python among them
             _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH)
         _prctl(PR_SET_DUMPABLE, 1)  # else /proc/self is root's
+
+    def _filter_calls(self):
+        if self.filter is None:
+            raise OSError("no list of system calls for %s" % os.uname().machine)
+        _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(self.filter[0]))
 
 
 def fork(level):
@@ -260,18 +274,37 @@ def _processes_of(uid):
     return count
 
 
+def _outermost(paths):
+    """Leaves out what lies below others of them. A link to a file stays: it may yet
+    be put elsewhere."""
+    real = {path: os.path.realpath(path) for path in paths}
+    below = tuple(at + "/" for at in real.values() if os.path.isdir(at))
+    kept = {}
+    for path, at in real.items():
+        if os.path.islink(path) and not os.path.isdir(path):
+            kept[path] = path
+        elif not at.startswith(below):
+            kept.setdefault(at, path)
+    return tuple(kept.values())
+
+
 def _prctl(option, *args):
-    args = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in args]
-    args += [ctypes.c_ulong(0)] * (4 - len(args))
-    if _libc.prctl(option, *args) != 0:
+    if _libc.prctl(option, *(args + (0,) * (4 - len(args)))) != 0:
         raise OSError("prctl %d: %s" % (option, os.strerror(ctypes.get_errno())))
 
 
-def _syscall(number, *args):
-    got = _libc.syscall(ctypes.c_long(number), *args)
-    if got < 0:
-        raise OSError("system call %d: %s" % (number, os.strerror(ctypes.get_errno())))
-    return got
+def _syscall(number, *types):
+    """A system call that libc has no function for. Its types are told once."""
+    call = _libc["syscall"]  # an object of its own
+    call.argtypes, call.restype = (ctypes.c_long,) + types, ctypes.c_long
+
+    def made(*args):
+        got = call(number, *args)
+        if got < 0:
+            raise OSError("system call %d: %s" % (number, os.strerror(ctypes.get_errno())))
+        return got
+
+    return made
 
 
 def _capabilities(mask):
@@ -279,13 +312,17 @@ def _capabilities(mask):
     header = struct.pack("=Ii", 0x20080522, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
     data = struct.pack("=6I", low, low, low, high, high, high)
-    if _libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(data)) != 0:
+    if _libc.capset(header, data) != 0:
         raise OSError("capset: %s" % os.strerror(ctypes.get_errno()))
 
 
 # Landlock.
 
-_CALLS = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
+if _libc is not None:
+    _create_ruleset = _syscall(444, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint)
+    _add_rule = _syscall(445, ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    _restrict_self = _syscall(446, ctypes.c_int, ctypes.c_uint)
+_PATH_BENEATH = 1
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR, _MAKE_BLOCK, _TRUNCATE, _IOCTL_DEV = 1 << 6, 1 << 11, 1 << 14, 1 << 15
@@ -298,7 +335,10 @@ _SCOPES = 3  # abstract sockets and signals stay within the sandbox
 def _landlock_abi():
     if _libc is None or sys.platform != "linux":
         return 0
-    return max(0, _libc.syscall(ctypes.c_long(_CALLS["landlock_create_ruleset"]), None, ctypes.c_size_t(0), ctypes.c_uint(1)))
+    try:
+        return _create_ruleset(None, 0, 1)
+    except OSError:
+        return 0
 
 
 def _allow(ruleset, path, rights):
@@ -307,16 +347,15 @@ def _allow(ruleset, path, rights):
     except OSError:
         return  # what is not there cannot be read
     try:
-        if not os.path.isdir(path):
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
             rights &= _OF_FILES
-        rule = struct.pack("=Qi", rights, fd)
-        _syscall(_CALLS["landlock_add_rule"], ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint(0))
+        _add_rule(ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, fd), 0)
     finally:
         os.close(fd)
 
 
 def _restrict(ruleset):
-    _syscall(_CALLS["landlock_restrict_self"], ctypes.c_int(ruleset), ctypes.c_uint(0))
+    _restrict_self(ruleset, 0)
     os.close(ruleset)
 
 
@@ -354,25 +393,33 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
 def _program(machine):
-    """The filter, as the kernel wants it."""
+    """The filter, in lines of (code, jump if so, jump if not, value)."""
     arch, clone, clone3, refused = _MACHINES[machine]
     load, equal, above, bits, answer = 0x20, 0x15, 0x35, 0x45, 0x06
-    numbers = sorted(n for n in refused.values() if n is not None)
+
+    def search(numbers):
+        # In halves: the kernel tries it with each number there is when a worker enters.
+        if len(numbers) > 3:
+            half = len(numbers) // 2
+            below = search(numbers[:half])
+            return [(above, len(below), 0, numbers[half])] + below + search(numbers[half:])
+        lines = []
+        for number in numbers:
+            lines += [(equal, 0, 1, number), (answer, 0, 0, _ERRNO | _EPERM)]
+        return lines + [(answer, 0, 0, _ALLOW)]
+
     lines = [(load, 0, 0, 4), (equal, 1, 0, arch), (answer, 0, 0, _KILL), (load, 0, 0, 0)]
     lines += [(above, 0, 1, 0x40000000), (answer, 0, 0, _ERRNO | _EPERM)]  # x32
     lines += [(equal, 0, 1, clone3), (answer, 0, 0, _ERRNO | _ENOSYS)]  # libc then takes clone
     lines += [(equal, 0, 3, clone), (load, 0, 0, 16), (bits, 0, 1, CLONE_NEW), (answer, 0, 0, _ERRNO | _EPERM), (load, 0, 0, 0)]
-    for number in numbers:
-        lines += [(equal, 0, 1, number), (answer, 0, 0, _ERRNO | _EPERM)]
-    lines.append((answer, 0, 0, _ALLOW))
-    return b"".join(struct.pack("=HBBI", *line) for line in lines), len(lines)
+    return lines + search(sorted(n for n in refused.values() if n is not None))
 
 
-def _filter_calls():
-    machine = os.uname().machine
+def _filter(machine):
+    """The filter as the kernel wants it: a buffer, and one that it points to; or None."""
     if machine not in _MACHINES:
-        raise OSError("no list of system calls for %s" % machine)
-    program, length = _program(machine)
-    held = ctypes.create_string_buffer(program)
-    header = struct.pack("@HP", length, ctypes.addressof(held))
-    _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header))
+        return None
+    lines = _program(machine)
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
+    header = struct.pack("@HP", len(lines), ctypes.addressof(program))
+    return ctypes.create_string_buffer(header, len(header)), program
