@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
 
 	"github.com/belfryhq/belfry/eventlog"
@@ -241,6 +240,92 @@ func TestTheOwnerIsLostMidRequest(t *testing.T) {
 	}
 }
 
+// troubled is a node's log while it is not what it was.
+type troubled struct {
+	mu   sync.Mutex
+	fall memlog.Fault
+	read error
+	// after, if set, is what befalls reads after the next append.
+	after error
+}
+
+func (l *troubled) set(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+}
+
+func (l *troubled) faults() memlog.Faults {
+	return memlog.Faults{
+		BeforeRead: func() (err error) {
+			l.set(func() { err = l.read })
+			return err
+		},
+		BeforeAppend: func(string, string) (f memlog.Fault) {
+			l.set(func() {
+				f = l.fall
+				if l.after != nil {
+					l.read = l.after
+				}
+			})
+			return f
+		},
+	}
+}
+
+// An owner ends, or loses what it owns, while what it decided is on its way into
+// the log, and says so: it is asked again where it is decided now.
+func TestAnOwnerThatDoesNotGetItStored(t *testing.T) {
+	for name, end := range map[string]func(c *several){
+		"ends":  func(c *several) { c.kill("a") },
+		"loses": func(*several) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newSeveral(t)
+				defer c.stop()
+				var log troubled
+				c.start("a", log.faults())
+				c.start("b", memlog.Faults{})
+				c.start("c", memlog.Faults{})
+				c.sign()
+				c.function()
+				log.set(func() { log.fall = memlog.Fault{Kind: memlog.Delayed, Delay: 600 * time.Millisecond} })
+				go func() {
+					time.Sleep(200 * time.Millisecond)
+					end(c)
+					time.Sleep(200 * time.Millisecond)
+					if err := c.nodes["c"].cfg.Scheduler.TakeFrom(t.Context(), "a", map[string][]int{"c": every()}); err != nil {
+						t.Error(err)
+					}
+				}()
+				c.must("b", "item.create", "", `{"name":"one",`+inAnHour+`}`)
+				if n := c.count("b", "item")["one"]; n != 1 {
+					t.Errorf("there are %d", n)
+				}
+				c.judge()
+			})
+		})
+	}
+}
+
+// What is stored and cannot be shown is not unavailable: that would say that
+// nothing is stored.
+func TestWhatIsStoredAndNotShownIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSeveral(t)
+		defer c.stop()
+		var log troubled
+		c.start("a", log.faults())
+		log.set(func() { log.after = errors.New("no leader") })
+		if _, refused := c.ask("a", "user.create", "", `{"id":"ann"}`); refused == nil || refused.Code != api.Timeout {
+			t.Errorf("told %v", refused)
+		}
+		log.set(func() { log.after, log.read = nil, nil })
+		c.must("a", "user.get", "", `{"id":"ann"}`)
+	})
+}
+
 func every() []int {
 	all := make([]int, eventlog.Partitions)
 	for p := range all {
@@ -319,61 +404,6 @@ func TestOneRequestAtTwoNodesAtOnce(t *testing.T) {
 	})
 }
 
-// The items of one request live at three nodes; each is decided by its owner, and
-// the answers come in order. The repetition answers alike, also where a part was
-// lost.
-func TestCreateManyOverSeveralOwners(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newSeveral(t, "a", "b", "c")
-		defer c.stop()
-		c.function()
-		c.give("a", "b", every()[20:40]...)
-		c.give("a", "c", every()[40:]...)
-		for _, request := range []string{"", "many"} {
-			body, owners := `{"items":[`, map[string]bool{}
-			for n := range 30 {
-				id := fmt.Sprintf("sci_0000000000000%s%09d", "A"+strings.Repeat("B", min(len(request), 1)), n)
-				if n%3 == 0 {
-					body += fmt.Sprintf(`{"name":"%s%d",%s},`, request, n, inAnHour)
-					continue
-				}
-				owners[c.nodes["a"].cfg.Scheduler.Owners()[eventlog.PartitionOf(eventlog.EntityItem, id)]] = true
-				body += fmt.Sprintf(`{"id":%q,"name":"%s%d",%s},`, id, request, n, inAnHour)
-			}
-			body += `{"name":"bad"}]}`
-			if len(owners) != 3 {
-				t.Fatalf("owners are %v", owners)
-			}
-			c.times = 0
-			c.hop = func(_ *nats.Msg, times int) (bool, bool) { return true, times > 0 }
-			first, refused := c.ask("b", "item.create_many", request, body)
-			if refused != nil {
-				t.Fatal(refused)
-			}
-			var answer struct{ Results []jsontext.Value }
-			if err := json.Unmarshal(first, &answer); err != nil {
-				t.Fatal(err)
-			}
-			for n, raw := range answer.Results {
-				if name := field(t, raw, "name"); n < 30 && name != fmt.Sprint(request, n) || n == 30 && !isRefusal(raw) {
-					t.Errorf("result %d is %s", n, raw)
-				}
-			}
-			if request != "" {
-				if again, refused := c.ask("c", "item.create_many", request, body); refused != nil || string(again) != string(first) {
-					t.Errorf("asked again: %v %s\nbefore: %s", refused, again, first)
-				}
-			}
-		}
-		for name, n := range c.count("a", "item") {
-			if n != 1 {
-				t.Errorf("%d of %q", n, name)
-			}
-		}
-		c.judge()
-	})
-}
-
 // A run that another node decides is waited for where it was asked.
 func TestAWaitForARunElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -413,33 +443,12 @@ func TestAnIsolatedNodeAcceptsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newSeveral(t, "a")
 		defer c.stop()
-		var cut bool
-		var mu sync.Mutex
-		isolated := func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return cut
-		}
-		c.start("b", memlog.Faults{
-			BeforeRead: func() error {
-				if isolated() {
-					return errors.New("no leader")
-				}
-				return nil
-			},
-			BeforeAppend: func(string, string) memlog.Fault {
-				if isolated() {
-					return memlog.Fault{Kind: memlog.Lost}
-				}
-				return memlog.Fault{}
-			},
-		})
+		var log troubled
+		c.start("b", log.faults())
 		c.function()
 		c.give("a", "b", every()[:32]...)
 		soon()
-		mu.Lock()
-		cut = true
-		mu.Unlock()
+		log.set(func() { log.read, log.fall = errors.New("no leader"), memlog.Fault{Kind: memlog.Lost} })
 		for n := range 10 {
 			_, refused := c.ask("b", "item.create", "", fmt.Sprintf(`{"name":"early-%d",%s}`, n, inAnHour))
 			if refused == nil || refused.Code != api.Timeout && refused.Code != api.Unavailable {
@@ -449,9 +458,7 @@ func TestAnIsolatedNodeAcceptsNothing(t *testing.T) {
 				t.Errorf("create %d, long after the last word of the log, was accepted: %v", n, refused)
 			}
 		}
-		mu.Lock()
-		cut = false
-		mu.Unlock()
+		log.set(func() { log.read, log.fall = nil, memlog.Fault{} })
 		time.Sleep(10 * time.Second)
 		for name := range c.count("a", "item") {
 			if name != "early-0" {
