@@ -321,7 +321,7 @@ func (n *Node) startService(ctx context.Context) error {
 	}
 	s := service.New(service.Config{
 		Callers: callers, Node: n.nc, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
-		Status: n.status, Output: output,
+		Status: n.status, Output: output, Listen: bus{n.nc}.Listen,
 	})
 	if err := s.Start(); err != nil {
 		return err

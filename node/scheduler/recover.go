@@ -146,11 +146,12 @@ func (s *Scheduler) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		asked := time.Now()
 		info, err := s.cfg.Log.Info(ctx)
 		switch {
 		case err == nil:
 			silent = false
-			s.post(watched{info})
+			s.post(watched{info, asked})
 		case errors.Is(err, eventlog.ErrDamaged):
 			s.Fail(err)
 			return
@@ -164,7 +165,10 @@ func (s *Scheduler) watch(ctx context.Context) {
 // watched compares what the server says with what we stored. The server was
 // asked before this message came to its turn, so it may know less, never more
 // than the one commit that is on its way.
-type watched struct{ eventlog.Info }
+type watched struct {
+	eventlog.Info
+	asked time.Time
+}
 
 func (m watched) handle(s *Scheduler) {
 	ours := s.folded
@@ -181,6 +185,9 @@ func (m watched) handle(s *Scheduler) {
 		s.Fail(m.Check(s.watchedSeq))
 	case m.LastSeq > ours:
 		s.Fail(fmt.Errorf("%w: the stream ends at %d, this process's last message is %d", ErrFenced, m.LastSeq, s.folded))
+	}
+	if m.LastSeq <= s.folded {
+		s.reads.confirm(m.asked)
 	}
 	s.watchedSeq = m.LastSeq
 	s.stats.Messages.Store(m.Messages)
