@@ -96,7 +96,7 @@ func (d *directory) identify(node string, clustered bool) error {
 			}
 		}
 		d.is = is
-		return d.write(file, is)
+		return d.write(is)
 	}
 	if err != nil {
 		return fmt.Errorf("%s cannot be read (%w): choose another directory with --data", file, cause(err))
@@ -119,18 +119,24 @@ func (d *directory) identify(node string, clustered bool) error {
 	return nil
 }
 
-// write puts the identity in place as a whole or not at all.
-func (d *directory) write(file string, is identity) error {
+// write keeps the identity.
+func (d *directory) write(is identity) error {
 	raw, err := json.Marshal(is, jsontext.WithIndent("  "))
 	if err != nil {
 		return err
 	}
+	return d.replace(identityFile, append(raw, '\n'))
+}
+
+// replace puts a file in place as a whole or not at all.
+func (d *directory) replace(name string, content []byte) error {
+	file := d.join(name)
 	temporary := file + ".new"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("data directory %s is not writable (%w): choose another with --data", d.path, cause(err))
 	}
-	_, err = f.Write(append(raw, '\n'))
+	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close(), os.Rename(temporary, file))
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/coordinator"
 	"github.com/belfryhq/belfry/node/scheduler"
 	"github.com/belfryhq/belfry/node/service"
 	"github.com/belfryhq/belfry/node/web"
@@ -25,7 +26,8 @@ import (
 
 // Node is everything in one process.
 type Node struct {
-	cfg Config
+	cfg     Config
+	process string // names this start of the node
 
 	dir       *directory
 	raft      *cluster.Cluster
@@ -34,6 +36,8 @@ type Node struct {
 	log       *eventstream.Log
 	scheduler *scheduler.Scheduler
 	web       *web.Server
+	// coordinator is nil in a node alone.
+	coordinator *coordinator.Coordinator
 
 	undo    []func() // what Stop does, in reverse
 	stopped bool
@@ -52,14 +56,14 @@ const (
 // New makes a node that does nothing yet.
 func New(cfg Config) (*Node, error) {
 	cfg = cfg.WithDefaults()
-	return &Node{cfg: cfg}, cfg.Validate()
+	return &Node{cfg: cfg, process: ulid.Make().String()}, cfg.Validate()
 }
 
 // Start brings the node up and returns when it serves. After an error, Stop
 // takes down what had been started.
 func (n *Node) Start(ctx context.Context) error {
 	// 1. The data directory is ours alone, and a standalone node's.
-	dir, err := openDirectory(n.cfg.DataDir)
+	dir, err := openDirectory(n.cfg.DataDir, n.cfg.name(), n.cfg.Cluster != nil)
 	if err != nil {
 		return err
 	}
@@ -110,13 +114,14 @@ func (n *Node) Start(ctx context.Context) error {
 		return err
 	}
 
-	// 8. The others may know where we are.
-	if err := n.raft.PutMember(ctx, cluster.Member{
-		Name: Name, Raft: n.raft.Addr(), NATS: n.broker.ClientURL(), HTTP: n.httpAddr(), Version: n.cfg.Version,
-	}); err != nil {
+	// 8. The others may know where we are, and give us our share.
+	if err := n.raft.PutMember(ctx, n.self()); err != nil {
 		return err
 	}
 	n.beside(n.raiseLowWater)
+	if err := n.startCoordinator(); err != nil {
+		return err
+	}
 
 	// 9. A stream with holes is not served.
 	return n.awaitScrub(scrubbed)
@@ -177,16 +182,22 @@ func (n *Node) startPython() (exec.Runtime, error) {
 }
 
 func (n *Node) startRaft(ctx context.Context) error {
-	var err error
-	n.raft, err = cluster.Start(ctx, cluster.Config{
-		Name: Name, Addr: n.cfg.RaftAddr, DontListen: n.cfg.DontListen, Dir: n.dir.path, Bootstrap: true,
+	cfg := cluster.Config{
+		Name: n.cfg.name(), Addr: n.cfg.RaftAddr, DontListen: n.cfg.DontListen, Dir: n.dir.path, Bootstrap: true,
 		HeartbeatTimeout: n.cfg.Idle, Logger: n.cfg.Logger,
-	})
-	if err != nil {
+	}
+	if n.cfg.Cluster != nil {
+		n.meet(&cfg)
+	}
+	var err error
+	if n.raft, err = cluster.Start(ctx, cfg); err != nil {
 		return err
 	}
 	n.later(n.raft.Stop)
 	waiting, cancel := context.WithTimeout(ctx, leaderTimeout)
+	if n.cfg.Cluster != nil { // for the others, however long they take
+		waiting, cancel = context.WithCancel(ctx)
+	}
 	defer cancel()
 	if err := n.raft.WaitLeader(waiting); err != nil {
 		return fmt.Errorf("raft found no leader: %w", err)
@@ -202,14 +213,24 @@ func (n *Node) startBroker(ctx context.Context) error {
 			return err
 		}
 	}
-	n.broker, err = broker.Start(ctx, broker.Config{
-		Name: Name, Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
-		Executors: []string{Name}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
-	})
-	if err != nil {
+	cfg := broker.Config{
+		Name: n.cfg.name(), Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
+		Executors: []string{n.cfg.name()}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+	}
+	if n.cfg.Cluster != nil {
+		if err := n.route(ctx, &cfg); err != nil {
+			return err
+		}
+	}
+	if n.broker, err = broker.Start(ctx, cfg); err != nil {
 		return err
 	}
 	n.later(n.broker.Stop)
+	if n.cfg.Cluster != nil {
+		if err := n.waitServers(ctx); err != nil {
+			return err
+		}
+	}
 	n.nc, err = n.broker.NodeConn("node")
 	return err
 }
@@ -218,13 +239,13 @@ func (n *Node) startBroker(ctx context.Context) error {
 // stream that existed and is gone is never made anew.
 func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 	stream := n.raft.State().Stream
-	cfg := eventstream.Config{Logger: n.cfg.Logger}
+	cfg := n.streamConfig()
 	if stream.Phase != cluster.PhaseCreated {
 		var err error
 		if stream, err = n.raft.IntendStream(ctx, ulid.Make().String()); err != nil {
 			return stream, err
 		}
-		if err := eventstream.Create(ctx, n.nc, cfg); err != nil {
+		if err := n.createStream(ctx, cfg); err != nil {
 			return stream, err
 		}
 	}
@@ -262,8 +283,8 @@ func (n *Node) whole(ctx context.Context, remembered uint64) error {
 func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error {
 	var err error
 	n.scheduler, err = scheduler.New(scheduler.Config{
-		Node: Name, Process: ulid.Make().String(), Version: n.cfg.Version,
-		Log: n.log, Alone: true, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
+		Node: n.cfg.name(), Process: n.process, Version: n.cfg.Version,
+		Log: n.log, Alone: n.cfg.Cluster == nil, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
 		SnapshotFile: n.dir.join("snapshot"), Housekeeping: n.cfg.Idle, AnnounceEvery: n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
@@ -277,12 +298,12 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 }
 
 func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
-	nc, err := n.broker.ExecutorConn(Name)
+	nc, err := n.broker.ExecutorConn(n.cfg.name())
 	if err != nil {
 		return err
 	}
 	executor, err := exec.New(exec.Config{
-		Name: Name, Slots: n.cfg.Slots, AnnounceEvery: n.cfg.Idle, OwnerSilence: ownerIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+		Name: n.cfg.name(), Slots: n.cfg.Slots, AnnounceEvery: n.cfg.Idle, OwnerSilence: ownerIdles * n.cfg.Idle, Logger: n.cfg.Logger,
 	}, nc, runtime)
 	if err != nil {
 		return err
@@ -299,7 +320,7 @@ func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
 	})
 	waiting, cancel := context.WithTimeout(ctx, executorTimeout)
 	defer cancel()
-	if err := n.scheduler.WaitExecutor(waiting, Name); err != nil {
+	if err := n.scheduler.WaitExecutor(waiting, n.cfg.name()); err != nil {
 		return fmt.Errorf("the node's own executor did not join: %w", err)
 	}
 	return nil
@@ -310,7 +331,7 @@ func (n *Node) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output, err := openOutput(ctx, js, n.broker.MaxStore(), n.cfg.Logger)
+	output, err := openOutput(ctx, js, n.replicas(), n.broker.MaxStore(), n.cfg.Logger)
 	if err != nil {
 		return err
 	}
@@ -319,8 +340,12 @@ func (n *Node) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	name := "" // a node alone passes nothing on
+	if n.cfg.Cluster != nil {
+		name = n.cfg.name()
+	}
 	s := service.New(service.Config{
-		Callers: callers, Node: n.nc, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
+		Callers: callers, Node: n.nc, Name: name, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
 		Status: n.status, Output: output, Listen: bus{n.nc}.Listen,
 	})
 	if err := s.Start(); err != nil {
@@ -362,7 +387,7 @@ func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
 			role = "leader"
 		}
 		st.Nodes = append(st.Nodes, api.NodeStatus{
-			Name: m.Name, Role: role, Alive: m.Name == Name,
+			Name: m.Name, Role: role, Alive: n.alive(m.Name),
 			NATS: m.NATS, Raft: m.Raft, HTTP: m.HTTP, Version: m.Version,
 		})
 	}
@@ -381,7 +406,7 @@ func (n *Node) raiseLowWater(ctx context.Context) {
 		case <-tick.C:
 		}
 		seq := n.scheduler.LastSeq()
-		if seq == raised {
+		if seq == raised || !n.raft.IsLeader() { // one is enough
 			continue
 		}
 		switch err := n.raft.RaiseLowWater(ctx, n.raft.State().Stream.ID, seq); {
@@ -419,7 +444,7 @@ func (n *Node) CallerConn(name string) (*nats.Conn, error) { return n.broker.Cal
 
 // ExecutorConn connects the executor of the node's Name, within the process: for
 // a program that brings its own, with Config.NoExec. Otherwise as CallerConn.
-func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.broker.ExecutorConn(Name) }
+func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.broker.ExecutorConn(n.cfg.name()) }
 
 // Done is closed when the node has ended by itself: see Err.
 func (n *Node) Done() <-chan struct{} { return n.scheduler.Done() }

@@ -11,20 +11,20 @@ import (
 
 // splitLoopback takes addr apart. A host name other than "localhost" is not
 // looked up: what a resolver says today it may not say tomorrow.
-func splitLoopback(addr string) (host string, port int, err error) {
+func splitLoopback(addr, flag string) (host string, port int, err error) {
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", 0, fmt.Errorf("nats address %q is not host:port: give one like %s with --nats-addr", addr, defaultAddr)
+		return "", 0, fmt.Errorf("nats address %q is not host:port: give one like %s with %s", addr, defaultAddr, flag)
 	}
 	port, err = strconv.Atoi(portText)
 	if err != nil || port < -1 || port > 65535 {
-		return "", 0, fmt.Errorf("nats address %q has no valid port: give one like %s with --nats-addr", addr, defaultAddr)
+		return "", 0, fmt.Errorf("nats address %q has no valid port: give one like %s with %s", addr, defaultAddr, flag)
 	}
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
-		return "", 0, fmt.Errorf("nats address %q is not a loopback address: Belfry has no security yet, so only loopback is served; give one like %s with --nats-addr", addr, defaultAddr)
+		return "", 0, fmt.Errorf("nats address %q is not a loopback address: Belfry has no security yet, so only loopback is served; give one like %s with %s", addr, defaultAddr, flag)
 	}
 	return host, port, nil
 }

@@ -54,7 +54,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	host, port, err := splitLoopback(cfg.Addr)
+	host, port, err := split(cfg.Addr, "--nats-addr", cfg.insecure())
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.ExecutorSecret); err != nil {
+	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.Reserved, b.cfg.ExecutorSecret); err != nil {
 		return err
 	}
 	opts, err := b.options(host, port)
@@ -140,6 +140,9 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 		opts.JetStreamMaxStore = limit
 	}
 	b.maxStore = opts.JetStreamMaxStore
+	if b.cfg.Cluster != nil {
+		return opts, b.cfg.Cluster.join(opts)
+	}
 	return opts, nil
 }
 

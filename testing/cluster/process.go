@@ -212,7 +212,7 @@ func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) } // it did not end well
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
 
 func (p *Process) end(sig syscall.Signal) error {
-	if p.cmd == nil {
+	if p.cmd == nil || p.cmd.Process == nil {
 		return nil
 	}
 	_ = p.cmd.Process.Signal(sig) // it may have ended by itself

@@ -1,0 +1,60 @@
+package cluster_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/testing/cluster"
+)
+
+// settled waits until the nodes own the partitions evenly.
+func settled(t *testing.T, m *cluster.Members, nodes int) {
+	t.Helper()
+	until(t, "the partitions are spread evenly", func() bool {
+		status, err := m.Client(api.Admin).ClusterStatus(t.Context())
+		if err != nil || len(status.Nodes) != nodes {
+			return false
+		}
+		least, most := 64, 0
+		for _, n := range status.Nodes {
+			least, most = min(least, n.Partitions), max(most, n.Partitions)
+		}
+		return most-least <= 1
+	})
+}
+
+// Three nodes with the same flags become one cluster, each of which answers.
+func TestThreeNodesFormACluster(t *testing.T) {
+	m := cluster.NewMembers(t, 3)
+	m.Start()
+	settled(t, m, 3)
+	c := m.Nodes[0].Client(api.Admin)
+	create(t, c, "journal", journalCode)
+	journal := filepath.Join(t.TempDir(), "journal")
+	const items = 60
+	for n := range items {
+		c := m.Nodes[n%3].Client(api.Admin)
+		if _, err := c.CreateItem(t.Context(), api.ItemInput{
+			ID: itemID(n), Name: text(fmt.Sprint("item ", n)), RunDateTime: text("2020-01-01T00:00:00Z"), Function: &api.RefInput{IDOrName: "journal"},
+			Data: []byte(fmt.Sprintf(`{"item": %q, "journal": %q}`, itemID(n), journal)),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitEnded(t, m.Client(api.Admin), time.Minute)
+	v := cluster.Judge(t, m.Conn())
+	v.AllEnded()
+	v.Journal(cluster.Journal(t, journal))
+	cluster.Report(t, v)
+	if v.Counts()["Completed"] != items {
+		t.Errorf("ended %v", v.Counts())
+	}
+	for _, p := range m.Nodes {
+		if err := p.Stop(); err != nil {
+			t.Errorf("%s ended with %v: %s", p.Name, err, p.Stderr())
+		}
+	}
+}
