@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -43,14 +45,30 @@ func newSite(t *testing.T, n int) *site {
 // place makes a directory and an address for a node.
 func (s *site) place(name string) Config {
 	s.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	no(s.t, err)
+	listener := s.listen()
 	cfg := Config{
 		Name: name, Addr: listener.Addr().String(), Dir: s.t.TempDir(), HeartbeatTimeout: testHeartbeat,
 		Self: Member{Instance: "instance-of-" + name, NATS: "nats-" + name}, listener: listener,
 	}
 	s.cfgs[name] = cfg
 	return cfg
+}
+
+// hosts counts the loopback addresses that were given out.
+var hosts atomic.Int64
+
+// listen takes a port on a loopback address of its own, where the system has
+// more than one: on 127.0.0.1 anybody's outgoing connection may take the port of
+// a node that is down.
+func (s *site) listen() net.Listener {
+	s.t.Helper()
+	n := hosts.Add(1)
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+os.Getpid()%200, 1+n/200, 1+n%200))
+	if err != nil {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	no(s.t, err)
+	return listener
 }
 
 // config of a node for its next start.
