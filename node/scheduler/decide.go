@@ -84,7 +84,7 @@ func (s *Scheduler) do(ctx context.Context, o order) (Answer, *api.Error) {
 	}
 	partly := len(idle) < len(commands)
 	if err := s.catchUp(ctx); err != nil {
-		return Answer{}, notCurrent(partly)
+		return Answer{}, notCurrent(partly || answer.Repeated != nil)
 	}
 	o.commands = idle
 	if partly && o.repeat { // what it did just now is no news
@@ -92,7 +92,7 @@ func (s *Scheduler) do(ctx context.Context, o order) (Answer, *api.Error) {
 	}
 	again, refused := s.order(ctx, o)
 	switch {
-	case refused != nil && partly:
+	case refused != nil && (partly || answer.Repeated != nil):
 		return Answer{}, unknown()
 	case refused != nil, !partly, again.Repeated != nil:
 		return again, refused
@@ -119,7 +119,8 @@ func (a *Answer) idle(commands []command.Command) (idle []command.Command, at []
 }
 
 // notCurrent refuses what cannot be decided on the newest state. When other
-// commands of the request were carried out, its outcome as a whole is unknown.
+// commands of the request were carried out, or all of them before, its outcome as
+// a whole is unknown.
 func notCurrent(partly bool) *api.Error {
 	if partly {
 		return unknown()

@@ -33,7 +33,7 @@ func (s *Service) itemCreateMany(ctx context.Context, r *request) (any, *api.Err
 	m := many{s: s, r: r, items: in.Items, results: make([]any, len(in.Items))}
 	for {
 		if refused := m.here(ctx); refused != nil && (r.hop || refused.Owner == "" || s.cfg.Name == "") {
-			return nil, refused
+			return nil, m.tries.final(refused)
 		}
 		if r.hop || m.settled() {
 			return m.answer(), nil

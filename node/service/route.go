@@ -32,7 +32,7 @@ func (s *Service) route(ctx context.Context, r *request, do verb) (any, *api.Err
 	for {
 		answer, refused := do(s, ctx, r)
 		if refused == nil || refused.Owner == "" || s.cfg.Name == "" {
-			return answer, r.final(refused)
+			return answer, t.final(r.final(refused))
 		}
 		if owner := refused.Owner; owner != s.cfg.Name {
 			r.overHop()
@@ -45,7 +45,7 @@ func (s *Service) route(ctx context.Context, r *request, do verb) (any, *api.Err
 			}
 			t.failed(owner, told, err)
 		} else if s.ended() {
-			return nil, r.final(refused)
+			return nil, t.final(r.final(refused))
 		}
 		if !t.pause(ctx) {
 			return nil, t.gaveUp()
@@ -87,9 +87,18 @@ func (t *tries) failed(owner string, told *api.Error, err error) {
 // undecided says that a refusal does not settle the matter: yet another node
 // decides, or the outcome is unknown, or an earlier try is still with the same
 // node, which may come to it after this one. What another node than that refuses
-// stands, since one that lost its partitions can store nothing.
+// stands, since one that lost its partitions can store nothing; but if it cannot
+// decide, it does not know what was stored before either.
 func (t *tries) undecided(owner string, told *api.Error) bool {
-	return told.Owner != "" || told.Code == api.Timeout || t.silent[owner]
+	return told.Owner != "" || told.Code == api.Timeout || t.silent[owner] || told.Code == api.Unavailable && len(t.silent) > 0
+}
+
+// final makes this node's own refusal fit to be told after hops.
+func (t *tries) final(refused *api.Error) *api.Error {
+	if refused != nil && refused.Code == api.Unavailable && len(t.silent) > 0 {
+		return t.gaveUp()
+	}
+	return refused
 }
 
 // pause waits a little, longer each time; false when the time is over.

@@ -34,8 +34,10 @@ const (
 
 // Config says what a Service works with.
 type Config struct {
-	Callers *nats.Conn // answers callers, and may publish nothing but replies
-	Node    Nodes      // asks executors, and other nodes
+	// Callers answers callers, and may publish nothing but replies; nil: there are
+	// none but those who Ask.
+	Callers *nats.Conn
+	Node    Nodes // asks executors, and other nodes
 	// Name is this node's, where there are others: what they decide is passed on
 	// to them. "": there are none.
 	Name string
@@ -130,6 +132,9 @@ func (s *Service) Start() error {
 	if err := s.join(); err != nil {
 		return err
 	}
+	if s.cfg.Callers == nil {
+		return nil
+	}
 	registered, err := micro.AddService(s.cfg.Callers, micro.Config{
 		Name: api.Service, Version: s.cfg.Version,
 		Description: "runs stored Python functions when they are due",
@@ -201,27 +206,27 @@ func (s *Service) answer(name string, do verb, subject, reply, id string, body [
 }
 
 // Ask answers a request without NATS, as if a caller had sent it: for whoever is
-// in this process. The answer is JSON.
-func (s *Service) Ask(ctx context.Context, name, user, id string, body []byte) ([]byte, *api.Error) {
+// in this process. The answer is JSON; cause is under what its events stand.
+func (s *Service) Ask(ctx context.Context, name, user, id string, body []byte) (answer []byte, cause string, refused *api.Error) {
 	do := verbs()[name]
 	if do == nil {
-		return nil, api.Errorf(api.NotFound, "", "there is no %q: see the API", name)
+		return nil, "", api.Errorf(api.NotFound, "", "there is no %q: see the API", name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	r, refused := s.newRequest(name, user, id, body)
 	if refused != nil {
-		return nil, refused
+		return nil, "", refused
 	}
-	answer, refused := s.route(ctx, r, do)
+	record, refused := s.route(ctx, r, do)
 	if refused != nil {
-		return nil, refused
+		return nil, r.cause, refused
 	}
-	written, err := json.Marshal(answer, json.Deterministic(true))
+	answer, err := json.Marshal(record, json.Deterministic(true))
 	if err != nil {
-		return nil, unwritable(err)
+		return nil, r.cause, unwritable(err)
 	}
-	return written, nil
+	return answer, r.cause, nil
 }
 
 // write makes the message of an answer.

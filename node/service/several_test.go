@@ -159,7 +159,7 @@ func (c *several) start(name string, faults memlog.Faults) {
 		Name: name, Node: c.wires, Listen: c.wires.Listen, Scheduler: sched, Log: log, Logger: quiet,
 		Status: func(context.Context, *api.ClusterStatus) {},
 	})
-	if err := s.join(); err != nil {
+	if err := s.Start(); err != nil {
 		c.t.Fatal(err)
 	}
 	c.nodes[name] = s
@@ -180,7 +180,7 @@ func (c *several) kill(name string) {
 
 // ask asks a node as callers do.
 func (c *several) ask(node, verb, id, body string) (jsontext.Value, *api.Error) {
-	answer, refused := c.nodes[node].Ask(context.Background(), verb, api.Admin, id, []byte(body))
+	answer, _, refused := c.nodes[node].Ask(context.Background(), verb, api.Admin, id, []byte(body))
 	return answer, refused
 }
 

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/scheduler"
+	"github.com/belfryhq/belfry/node/service"
 )
 
 // stream is the incarnation of every simulated stream.
@@ -35,7 +37,9 @@ type process struct {
 	node *node
 	life *life
 	*scheduler.Scheduler
-	begun context.CancelFunc // ends a start that is under way
+	service *service.Service
+	quiet   sync.Once          // stops the service
+	begun   context.CancelFunc // ends a start that is under way
 }
 
 // errCrash is what kill -9 is to a process.
@@ -79,6 +83,9 @@ func (n *node) boot() *process {
 	n.starting = p
 	n.mu.Unlock()
 	err = p.Start(ctx)
+	if err == nil {
+		err = p.serve(log)
+	}
 	n.mu.Lock()
 	if n.starting == p {
 		n.starting = nil
@@ -100,6 +107,27 @@ func (n *node) boot() *process {
 	}
 	go n.mourn(p)
 	return p
+}
+
+// serve has the process answer clients, and other nodes.
+func (p *process) serve(log eventlog.Log) error {
+	w, name := p.node.w, p.node.name
+	wire := w.net.endpoint(p.life)
+	p.service = service.New(service.Config{
+		Name: name, Node: wire, Listen: wire.Hear, Scheduler: p.Scheduler, Log: log, Logger: w.logger(name),
+		Status: func(context.Context, *api.ClusterStatus) {},
+	})
+	return p.service.Start()
+}
+
+// Stop ends the process in good order.
+func (p *process) Stop() {
+	p.quiet.Do(func() {
+		if p.service != nil {
+			p.service.Stop()
+		}
+	})
+	p.Scheduler.Stop()
 }
 
 // mourn waits for a process's end, and says whether it may have ended so.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/oklog/ulid/v2"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/eventlog/memlog"
@@ -258,15 +257,6 @@ func (w *World) stop() {
 	for _, n := range w.nodes {
 		if p := n.process(); p != nil {
 			p.Stop()
-		}
-	}
-}
-
-// draw is the end of an id that falls into a partition.
-func (w *World) draw(partition int) string {
-	for {
-		if id := ulid.Make().String(); eventlog.HashPartition(id) == partition {
-			return id
 		}
 	}
 }
