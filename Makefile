@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench kill9 triggers sim chaos pythons
+.PHONY: help build run cluster test race lint bench kill9 triggers sim chaos pythons
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,16 @@ build: ## build bin/belfry
 
 run: build ## build, and run a node with its data in ./data
 	./bin/belfry up --data ./data
+
+CLUSTER_NATS := nats://127.0.0.1:4221,nats://127.0.0.1:4222,nats://127.0.0.1:4223
+CLUSTER_JOIN := 127.0.0.1:7421,127.0.0.1:7422,127.0.0.1:7423
+cluster: build ## build, run three nodes with their data in ./data/n1 to n3, and show how they are
+	@trap 'trap - INT TERM EXIT; kill 0; wait' INT TERM EXIT; \
+	for n in 1 2 3; do \
+		./bin/belfry node --name n$$n --data ./data/n$$n --bootstrap-expect 3 --join $(CLUSTER_JOIN) --log-level warn \
+			--nats-addr 127.0.0.1:422$$n --http-addr 127.0.0.1:842$$n --raft-addr 127.0.0.1:742$$n --cluster-addr 127.0.0.1:622$$n & \
+	done; \
+	while sleep 3; do ./bin/belfry --nats $(CLUSTER_NATS) cluster status | sed '/^stream/,$$d'; done
 
 # One package at a time: those that start real processes keep time.
 test: ## run every test once, with the race detector

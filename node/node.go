@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -381,7 +383,9 @@ func (n *Node) httpAddr() string {
 // status fills what only the cluster knows of cluster.status.
 func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
 	st.Leader = n.raft.Leader()
-	for _, m := range n.raft.State().Members {
+	members := n.raft.State().Members
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		m := members[name]
 		role := "follower"
 		if m.Name == st.Leader {
 			role = "leader"
