@@ -26,6 +26,8 @@ const (
 	leaveTimeout = 5 * time.Second
 	// stepDownTimeout bounds the handing over of NATS's leads.
 	stepDownTimeout = 3 * time.Second
+	// pollEvery is how often is looked at what nothing tells of.
+	pollEvery = 10 * time.Millisecond
 	// againAfter is the pause before what the servers did not do is asked again.
 	againAfter = 250 * time.Millisecond
 	// beats is how many signs of life a node gives in an Idle.
@@ -70,6 +72,15 @@ func (n *Node) route(ctx context.Context, cfg *broker.Config) error {
 	}
 	if cfg.ExecutorSecret, err = n.shareExecutors(ctx); err != nil {
 		return err
+	}
+	// What the leader has agreed to we know a moment later, and with it who the
+	// members are.
+	for n.raft.State().Secrets[secretExecutors] == "" {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pollEvery):
+		}
 	}
 	own := n.cfg.name()
 	cfg.Reserved = func(name string) bool {
@@ -143,14 +154,21 @@ func (n *Node) streamConfig() eventstream.Config {
 	return cfg
 }
 
-// createStream makes the event stream; in a cluster, once the servers can.
+// createStream makes the event stream.
 func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
+	return n.patiently(ctx, "the event stream cannot be made yet", func() error { return eventstream.Create(ctx, n.nc, cfg) })
+}
+
+// patiently does what needs most of the cluster's servers, again until it is
+// done: while they elect who leads, nothing answers. A node alone tries once,
+// and damage does not get better.
+func (n *Node) patiently(ctx context.Context, what string, do func() error) error {
 	for {
-		err := eventstream.Create(ctx, n.nc, cfg)
-		if err == nil || n.cfg.Cluster == nil || ctx.Err() != nil {
+		err := do()
+		if err == nil || n.cfg.Cluster == nil || errors.Is(err, eventlog.ErrDamaged) || ctx.Err() != nil {
 			return err
 		}
-		n.cfg.Logger.Info("the event stream cannot be made yet; trying again", "error", err)
+		n.cfg.Logger.Info(what+"; trying again", "error", err)
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, context.Cause(ctx))

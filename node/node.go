@@ -240,32 +240,37 @@ func (n *Node) startBroker(ctx context.Context) error {
 // openStream finds the event stream, or makes it if there never was one. A
 // stream that existed and is gone is never made anew.
 func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
-	stream := n.raft.State().Stream
+	// Asked of who leads, as our own state may lag: the first id that was offered
+	// is the stream's, and only until it was created may it be made.
+	stream, err := n.raft.IntendStream(ctx, ulid.Make().String())
+	if err != nil {
+		return stream, err
+	}
 	cfg := n.streamConfig()
 	if stream.Phase != cluster.PhaseCreated {
-		var err error
-		if stream, err = n.raft.IntendStream(ctx, ulid.Make().String()); err != nil {
-			return stream, err
-		}
 		if err := n.createStream(ctx, cfg); err != nil {
 			return stream, err
 		}
 	}
-	log, err := eventstream.Open(ctx, n.nc, cfg)
-	if errors.Is(err, eventstream.ErrNoStream) {
-		return stream, fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))
-	}
-	if err != nil {
-		return stream, err
-	}
-	n.log = log
 	if stream.Phase == cluster.PhaseCreated {
 		stream.LowWater = max(stream.LowWater, 1) // the genesis was there
 	}
-	if err := n.whole(ctx, stream.LowWater); err != nil {
-		return stream, fmt.Errorf("%w (they are in %s)", err, n.dir.join("nats"))
+	return stream, n.patiently(ctx, "the event stream cannot be read yet", func() error { return n.openLog(ctx, cfg, stream) })
+}
+
+// openLog opens the event stream, if it is all that Raft remembers.
+func (n *Node) openLog(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (err error) {
+	n.log, err = eventstream.Open(ctx, n.nc, cfg)
+	if errors.Is(err, eventstream.ErrNoStream) {
+		return fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))
 	}
-	return stream, nil
+	if err != nil {
+		return err
+	}
+	if err := n.whole(ctx, stream.LowWater); err != nil {
+		return fmt.Errorf("%w (they are in %s)", err, n.dir.join("nats"))
+	}
+	return nil
 }
 
 // whole says whether the log is, up to what Raft remembers and from its first

@@ -58,3 +58,31 @@ func TestThreeNodesFormACluster(t *testing.T) {
 		}
 	}
 }
+
+// Nodes that are killed come back with what they had, one by one and all at once,
+// in any order.
+func TestMembersRestart(t *testing.T) {
+	m := cluster.NewMembers(t, 3, "--no-exec")
+	m.StartOf(m.Nodes[2], m.Nodes[0], m.Nodes[1])
+	settled(t, m, 3)
+	c := m.Client(api.Admin)
+	if _, err := c.CreateUser(t.Context(), api.UserInput{ID: "ada", Name: text("Ada")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.Nodes {
+		p.Kill()
+		p.Start()
+		settled(t, m, 3)
+	}
+	for _, p := range m.Nodes {
+		p.Kill()
+	}
+	m.StartOf(m.Nodes[1], m.Nodes[2], m.Nodes[0])
+	settled(t, m, 3)
+	for _, p := range m.Nodes {
+		if u, err := p.Client(api.Admin).GetUser(t.Context(), "ada"); err != nil || u.Name != "Ada" {
+			t.Errorf("%s knows %+v: %v", p.Name, u, err)
+		}
+	}
+	cluster.Report(t, cluster.Judge(t, m.Conn()))
+}
