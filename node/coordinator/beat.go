@@ -15,7 +15,7 @@ type beat struct {
 	Process string `json:"process"`
 	// Leaving says that the node gives everything away and will stop.
 	Leaving bool `json:"leaving"`
-	// Ready says that it may be given partitions.
+	// Ready says that it may be given partitions; one that leaves is not.
 	Ready bool `json:"ready"`
 	// Wall is the sender's time of day, in nanoseconds since 1970.
 	Wall int64 `json:"wall"`
@@ -57,8 +57,6 @@ func (c *Coordinator) hear(_ string, body []byte) {
 		c.ears.heard(b, now)
 		c.clocks.sample(b.Node, time.Duration(b.Wall-c.cfg.Clock().UnixNano()), now)
 	case b.Process == c.cfg.Process:
-		if sent := c.born.Add(time.Duration(b.Age)); c.ears.echo(b, sent, now) {
-			c.clocks.forget() // what came meanwhile came late
-		}
+		c.ears.echo(b, c.born.Add(time.Duration(b.Age)), now)
 	}
 }

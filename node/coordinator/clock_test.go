@@ -104,6 +104,9 @@ func TestAJumpIsMeasuredAnew(t *testing.T) {
 	if by := clocks.jumped(wall.Add(11*time.Second), time.Second); by != 10*time.Second {
 		t.Errorf("a jump by %s", by)
 	}
+	if _, known := clocks.offset("b"); known {
+		t.Error("what was measured before the jump counts")
+	}
 	if v := clocks.judge([]string{"b", "c"}); v.changed || !clocks.well() {
 		t.Errorf("a verdict by what was before: %+v", v)
 	}

@@ -120,6 +120,26 @@ func TestWhoWakesTakesFromNobody(t *testing.T) {
 	}
 }
 
+// A leader that has just started has not heard everybody yet, and takes from
+// nobody whom it could not hear.
+func TestWhoHasJustStartedTakesFromNobody(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		st.node("n1").kill()
+		time.Sleep(100 * time.Millisecond)
+		st.node("n2").line.set(true, false)
+		st.join("n1")
+		n1 := st.lead("n1")
+		time.Sleep(time.Second)
+		st.node("n2").line.set(false, false)
+		time.Sleep(10 * time.Second)
+		if taken := n1.taken(); len(taken) > 0 {
+			t.Errorf("taken from the living: %v", taken)
+		}
+		n1.even("n1", "n2", "n3")
+		st.end("n1", "n2", "n3")
+	})
+}
+
 // Without agreement nothing is taken: who cannot reach the others is the one that
 // is cut off.
 func TestWithoutAgreementNothingIsTaken(t *testing.T) {

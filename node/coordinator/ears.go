@@ -21,19 +21,17 @@ type sign struct {
 	at time.Time
 }
 
-// echo takes a beat of our own, sent at a time. It returns true if a break has
-// ended. What comes back late says that the way here was blocked until now, so
-// it does not count: the next one does.
-func (e *ears) echo(b beat, sent, now time.Time) (broken bool) {
+// echo takes a beat of our own, sent at a time. What comes back late does not
+// count: others' beats may be as late.
+func (e *ears) echo(b beat, sent, now time.Time) {
 	if now.Sub(sent) > e.gapMax {
-		return false
+		return
 	}
-	if broken = now.Sub(e.last) > e.gapMax; broken {
-		e.since = now
+	if now.Sub(e.last) > e.gapMax {
+		e.since = now // a break has ended
 	}
 	e.last = now
 	e.heard(b, now)
-	return broken
 }
 
 // heard takes another node's beat.
@@ -54,7 +52,7 @@ func (e *ears) alive(node string, now time.Time) bool {
 
 // takes says whether a node may be given partitions.
 func (e *ears) takes(node string, now time.Time) bool {
-	return e.alive(node, now) && e.nodes[node].Ready && !e.nodes[node].Leaving
+	return e.alive(node, now) && e.nodes[node].Ready
 }
 
 // living are those who were heard lately, sorted.

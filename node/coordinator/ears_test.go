@@ -15,6 +15,10 @@ func TestSilenceCountsOnlyWhileWeListened(t *testing.T) {
 	for at := time.Duration(0); at <= 1500*ms; at += 250 * ms {
 		steady = append(steady, echo{at, at})
 	}
+	var always []echo
+	for at := time.Duration(0); at <= 2000*ms; at += 250 * ms {
+		always = append(always, echo{at, at + 1000*ms})
+	}
 	for name, c := range map[string]struct {
 		echoes []echo
 		at     time.Duration
@@ -27,6 +31,7 @@ func TestSilenceCountsOnlyWhileWeListened(t *testing.T) {
 		"it woke, and hears what was said before":    {append(steady[:7:7], echo{1600 * ms, 20 * time.Second}), 20 * time.Second, false},
 		"it woke, and hears itself again":            {append(steady[:7:7], echo{20 * time.Second, 20 * time.Second}), 20*time.Second + 250*ms, false},
 		"its voice comes late: the way is blocked":   {append(steady[:7:7], echo{1750 * ms, 2600 * ms}), 2600 * ms, false},
+		"its voice always comes late":                {always, 3000 * ms, false},
 		"two of its beats were lost":                 {append(steady[:7:7], echo{2250 * ms, 2250 * ms}), 2250 * ms, true},
 		"three were lost: it might have been asleep": {append(steady[:7:7], echo{2500 * ms, 2500 * ms}), 2500 * ms, false},
 	} {

@@ -39,9 +39,6 @@ func (c *Coordinator) followOnce(ctx context.Context, plan cluster.Plan) error {
 		return nil
 	}
 	defer c.endGiving()
-	if c.isLeaving() {
-		return nil // Leave gives everything
-	}
 	to := shares(c.cfg.Node, c.cfg.Mover.Owners(), plan)
 	c.onlyReady(to)
 	left := c.cfg.Portion
@@ -97,9 +94,3 @@ func (c *Coordinator) beginGiving(ctx context.Context) bool {
 }
 
 func (c *Coordinator) endGiving() { <-c.giving }
-
-func (c *Coordinator) isLeaving() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.leaving
-}

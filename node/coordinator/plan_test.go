@@ -133,3 +133,15 @@ func TestTheLowestStay(t *testing.T) {
 		t.Errorf("planned: %v", plan)
 	}
 }
+
+// What is owned evenly stays, even if it was planned otherwise.
+func TestEvenOwnersStay(t *testing.T) {
+	members := []string{"n1", "n2", "n3"}
+	plan := Assign(cluster.Plan{}, members)
+	owners := plan
+	first, second := slices.Index(plan[:], "n1"), slices.Index(plan[:], "n2")
+	owners[first], owners[second] = "n2", "n1"
+	if owners == plan || next(plan, owners, members) != owners {
+		t.Error("partitions move although they are owned evenly")
+	}
+}

@@ -307,6 +307,18 @@ func (s *Scheduler) now() eventlog.Time { return eventlog.TimeOf(s.cfg.Clock()) 
 
 // Ready is nil when commands are taken and stored; else what is the matter.
 func (s *Scheduler) Ready() error {
+	if err := s.Sound(); err != nil {
+		return err
+	}
+	if since := s.stats.unknownSince.Load(); since != 0 {
+		return fmt.Errorf("the outcome of an append has been unknown since %s", time.UnixMilli(since).UTC().Format(eventlog.TimeLayout))
+	}
+	return nil
+}
+
+// Sound is Ready but for what passes by itself, such as a log that does not
+// answer just now: what it says is a reason to own nothing.
+func (s *Scheduler) Sound() error {
 	if err := s.Err(); err != nil {
 		return err
 	}
@@ -317,9 +329,6 @@ func (s *Scheduler) Ready() error {
 	}
 	if err := s.objection.Load(); err != nil {
 		return fmt.Errorf("the log holds what must not be, so nothing is claimed any more: %w", *err)
-	}
-	if since := s.stats.unknownSince.Load(); since != 0 {
-		return fmt.Errorf("the outcome of an append has been unknown since %s", time.UnixMilli(since).UTC().Format(eventlog.TimeLayout))
 	}
 	return nil
 }

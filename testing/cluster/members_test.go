@@ -13,8 +13,9 @@ import (
 // settled waits until the nodes own the partitions evenly.
 func settled(t *testing.T, m *cluster.Members, nodes int) {
 	t.Helper()
+	c := m.Client(api.Admin)
 	until(t, "the partitions are spread evenly", func() bool {
-		status, err := m.Client(api.Admin).ClusterStatus(t.Context())
+		status, err := c.ClusterStatus(t.Context())
 		if err != nil || len(status.Nodes) != nodes {
 			return false
 		}

@@ -115,6 +115,7 @@ func (w *World) judge() *check.Verdict {
 		living = append(living, n.name)
 	}
 	w.breaks = append(w.breaks, w.objections()...)
+	w.evenly()
 	commits := w.commits()
 	v := check.Log(commits)
 	v.Lateness = lateMax * w.plan.scale

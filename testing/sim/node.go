@@ -14,6 +14,7 @@ import (
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/coordinator"
 	"github.com/belfryhq/belfry/node/scheduler"
 	"github.com/belfryhq/belfry/node/service"
 )
@@ -38,8 +39,10 @@ type process struct {
 	life *life
 	*scheduler.Scheduler
 	service *service.Service
-	quiet   sync.Once          // stops the service
-	begun   context.CancelFunc // ends a start that is under way
+	quiet   sync.Once                // stops the service
+	begun   context.CancelFunc       // ends a start that is under way
+	part    *coordinator.Coordinator // nil if the nemesis alone moves partitions
+	duty    chan struct{}            // holds a token while it does the duty of a leader
 }
 
 // errCrash is what kill -9 is to a process.
@@ -63,15 +66,18 @@ func (n *node) process() *process {
 func (n *node) boot() *process {
 	w := n.w
 	l := w.newLife(n.name)
-	p := &process{node: n, life: l}
-	log := w.log(n, l)
+	p := &process{node: n, life: l, duty: make(chan struct{}, 1)}
+	log, bus := w.log(n, l), w.net.endpoint(l)
 	var err error
 	p.Scheduler, err = scheduler.New(scheduler.Config{
 		Node: n.name, Process: l.name, Version: "sim", Log: log, Stream: stream,
-		Bus: w.net.endpoint(l), SnapshotFile: n.snapshot(), SnapshotEvents: w.plan.snapshotEvents,
+		Bus: bus, SnapshotFile: n.snapshot(), SnapshotEvents: w.plan.snapshotEvents,
 		SnapshotEvery: 60 * w.plan.scale, Housekeeping: w.plan.scale, AnnounceEvery: w.plan.scale,
 		AuditEvery: 8, Clock: n.clock, Logger: w.logger(n.name),
 	})
+	if err == nil && w.council != nil {
+		err = w.council.join(p, bus)
+	}
 	if err != nil {
 		w.broken("%v", err)
 		return nil
@@ -85,6 +91,9 @@ func (n *node) boot() *process {
 	err = p.Start(ctx)
 	if err == nil {
 		err = p.serve(log)
+	}
+	if err == nil && p.part != nil {
+		err = p.part.Start()
 	}
 	n.mu.Lock()
 	if n.starting == p {
@@ -138,6 +147,9 @@ func (n *node) mourn(p *process) {
 		n.w.broken("the process of node %s ended: %v", n.name, err)
 	}
 	p.life.die()
+	if p.part != nil {
+		p.part.Stop()
+	}
 	p.Stop()
 }
 

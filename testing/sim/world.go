@@ -26,6 +26,8 @@ type World struct {
 	plant plant
 	mood  mood
 	talk  io.Writer // what processes say; nil: nobody listens
+	// council is there in worlds whose nodes coordinate themselves.
+	council *council
 
 	store   *memlog.Log
 	net     *network
@@ -54,6 +56,7 @@ type plan struct {
 	crons          []string
 	kinds          []string // of faults
 	long           bool     // no function is quick
+	coordinated    bool     // the product's coordinators move partitions, too
 }
 
 // plant is a fault planted in the wiring, for negative controls; none by
@@ -65,6 +68,8 @@ type plant struct {
 	message func(*nats.Msg) *nats.Msg
 	// dawdle is how long code waits before its first line.
 	dawdle time.Duration
+	// leaderless has nobody ever lead, where nodes coordinate themselves.
+	leaderless bool
 }
 
 // planOf draws the plan of a seed.
@@ -107,6 +112,7 @@ func (w *World) broken(format string, args ...any) {
 func newWorld(seed uint64, dir string) *World {
 	w := &World{seed: seed, born: time.Now(), dir: dir, store: memlog.New(memlog.Faults{}), names: map[string]int{}}
 	w.plan = planOf(w.oddsOf("plan"))
+	w.plan.coordinated = w.plan.nodes > 1 && w.oddsOf("coordination").chance(3)
 	w.net = &network{plant: &w.plant, subs: map[*subscription]struct{}{}}
 	w.populate()
 	return w
@@ -129,6 +135,10 @@ func (w *World) populate() {
 // live has everything happen, and returns when everything is over and quiet.
 func (w *World) live() {
 	w.mood.set(true, false)
+	if w.plan.coordinated {
+		w.council = newCouncil(w)
+		go w.council.sit()
+	}
 	for _, n := range w.nodes {
 		n.open()
 	}
@@ -251,6 +261,9 @@ func (w *World) known() (ids []string) {
 
 // stop ends all processes in good order.
 func (w *World) stop() {
+	if w.council != nil {
+		close(w.council.quit)
+	}
 	for _, h := range w.hosts {
 		h.stop()
 	}
