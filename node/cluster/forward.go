@@ -20,21 +20,23 @@ func faults() map[string]error {
 
 // command does a command here if this node leads, and has the leader do it
 // otherwise, again and again until ctx ends. Commands may be repeated, so an
-// answer that was lost is asked for again.
+// answer that was lost is asked for again, and what a leader did not see agreed
+// on before it lost the lead.
 func (c *Cluster) command(ctx context.Context, what command) (result, error) {
 	unknown := false
 	for {
 		r, err := c.local(ctx, what)
-		if !errors.Is(err, ErrNotLeader) || c.port == nil || len(c.servers()) == 0 {
+		if c.port == nil || len(c.servers()) == 0 {
 			return r, err
 		}
-		r, err = c.forward(ctx, what)
-		switch {
-		case err == nil || errors.Is(err, ErrRefused):
+		if errors.Is(err, ErrNotLeader) {
+			if r, err = c.forward(ctx, what); err == nil || errors.Is(err, ErrRefused) {
+				return r, err
+			}
+		} else if !errors.Is(err, ErrUnknownOutcome) {
 			return r, err
-		case errors.Is(err, ErrUnknownOutcome):
-			unknown = true
 		}
+		unknown = unknown || errors.Is(err, ErrUnknownOutcome)
 		select {
 		case <-time.After(forwardRetry):
 			continue

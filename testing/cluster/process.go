@@ -94,19 +94,42 @@ func (p *Process) Executor(name string, args ...string) *Process {
 	}
 }
 
-// freeAddrs finds loopback addresses that nobody listens on.
+// freeAddrs finds loopback addresses that nobody listens on, and that no other
+// test was given: tests run side by side.
 func freeAddrs(t testing.TB, n int) []string {
 	t.Helper()
 	var addrs []string
-	for range n {
+	for len(addrs) < n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close() //nolint:errcheck // it was only asked for its port
-		addrs = append(addrs, l.Addr().String())
+		if addr := l.Addr().String(); given.take(addr) {
+			addrs = append(addrs, addr)
+		}
 	}
 	return addrs
+}
+
+// given are the addresses that tests of this process have.
+var given addresses
+
+type addresses struct {
+	mu  sync.Mutex
+	all map[string]bool
+}
+
+// take is false for an address that was taken before.
+func (a *addresses) take(addr string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all == nil {
+		a.all = map[string]bool{}
+	}
+	before := a.all[addr]
+	a.all[addr] = true
+	return !before
 }
 
 // command is a belfry process that was not started yet.
