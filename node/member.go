@@ -156,7 +156,7 @@ func (n *Node) streamConfig() eventstream.Config {
 
 // createStream makes the event stream.
 func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
-	return n.patiently(ctx, "the event stream cannot be made yet", func() error { return eventstream.Create(ctx, n.nc, cfg) })
+	return n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
 }
 
 // patiently does what needs most of the cluster's servers, again until it is
@@ -168,7 +168,7 @@ func (n *Node) patiently(ctx context.Context, what string, do func() error) erro
 		if err == nil || n.cfg.Cluster == nil || errors.Is(err, eventlog.ErrDamaged) || ctx.Err() != nil {
 			return err
 		}
-		n.cfg.Logger.Info(what+"; trying again", "error", err)
+		n.cfg.Logger.Info("the cluster does not do it yet; trying again", "what", what, "error", err)
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, context.Cause(ctx))

@@ -255,7 +255,7 @@ func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 	if stream.Phase == cluster.PhaseCreated {
 		stream.LowWater = max(stream.LowWater, 1) // the genesis was there
 	}
-	return stream, n.patiently(ctx, "the event stream cannot be read yet", func() error { return n.openLog(ctx, cfg, stream) })
+	return stream, n.patiently(ctx, "read the event stream", func() error { return n.openLog(ctx, cfg, stream) })
 }
 
 // openLog opens the event stream, if it is all that Raft remembers.

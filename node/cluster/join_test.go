@@ -253,7 +253,7 @@ func TestFormingGoesOnAfterACrash(t *testing.T) {
 		no(t, os.MkdirAll(filepath.Join(cfg.Dir, raftDir), 0o700))
 		store, err := openStore(filepath.Join(cfg.Dir, raftDir))
 		no(t, err)
-		defer store.Close() //nolint:errcheck // the test goes on without it
+		defer store.Close()
 		if term {
 			no(t, store.SetUint64([]byte("CurrentTerm"), 1))
 			return
@@ -332,14 +332,14 @@ func TestGarbageAndSlowCallersDoNotDisturbRaft(t *testing.T) {
 		for _, c := range s.all() {
 			conn, err := net.Dial("tcp", c.Addr())
 			no(t, err)
-			defer conn.Close() //nolint:errcheck // most stay open and say no more
+			defer conn.Close()
 			_, _ = io.WriteString(conn, text)
 		}
 	}
 	for range 2 * strangersMax { // more than are served; they say nothing
 		conn, err := net.Dial("tcp", leader.Addr())
 		no(t, err)
-		defer conn.Close() //nolint:errcheck // it is closed by the other side
+		defer conn.Close()
 	}
 	for range 20 {
 		no(t, leader.PutMember(t.Context(), Member{Name: "n1"}))
@@ -356,7 +356,7 @@ func TestAnotherVersionIsRefusedInWords(t *testing.T) {
 	s.up(0, "n1")
 	conn, err := net.Dial("tcp", s.node("n1").Addr())
 	no(t, err)
-	defer conn.Close() //nolint:errcheck // the answer was read
+	defer conn.Close()
 	_, err = io.WriteString(conn, `B{"v":2,"ask":"hello","self":{"name":"n9"}}`)
 	no(t, err)
 	var a answer

@@ -156,7 +156,7 @@ func (c *several) start(name string, faults memlog.Faults) {
 		c.t.Fatal(err)
 	}
 	s := New(Config{
-		Name: name, Node: c.wires, Listen: c.wires.Listen, Scheduler: sched, Log: log, Logger: quiet,
+		Name: name, Node: c.wires, Listen: c.Listen, Scheduler: sched, Log: log, Logger: quiet,
 		Status: func(context.Context, *api.ClusterStatus) {},
 	})
 	if err := s.Start(); err != nil {

@@ -113,9 +113,6 @@ func (c *client) once(p *process, x wish, request string) check.Op {
 		}
 		op.ID, op.Revision, op.Seq, op.Status = told.ID, told.Revision, told.Seq, told.Status
 	}
-	if c.w.talk != nil {
-		fmt.Fprintf(c.w.talk, "OP %v %v..%v %v %v\n", op.String(), op.Invoked.Format("15:04:05.000"), op.Returned.Format("15:04:05.000"), op.Outcome, refused)
-	}
 	c.w.history.add(op)
 	return op
 }

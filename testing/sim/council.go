@@ -138,7 +138,7 @@ func (s *seat) State() cluster.State {
 	defer s.mu.Unlock()
 	if s.known.Members == nil || !s.process.life.troubled() {
 		s.council.mu.Lock()
-		s.known = s.council.state
+		s.known = s.state
 		s.council.mu.Unlock()
 	}
 	state := s.known
@@ -156,7 +156,7 @@ func (s *seat) PutPlan(ctx context.Context, plan cluster.Plan) error {
 	if s.leader != s.process {
 		return cluster.ErrNotLeader
 	}
-	s.council.state.Plan = plan
+	s.state.Plan = plan
 	if s.process.life.odds.roll(100, 4) {
 		return errLostAnswer
 	}
