@@ -56,6 +56,8 @@ type Item struct {
 	// Live is nil once the item has ended. Invariant: Live != nil in a State
 	// exactly while Status is not final.
 	Live *LiveItem `cbor:"10,keyasint,omitempty"`
+	// Scheduled says that the code of a run wanted it: see LiveItem.ScheduledBy.
+	Scheduled bool `cbor:"14,keyasint,omitempty"`
 }
 
 // LiveItem is what an item needs while it is open.
@@ -243,7 +245,7 @@ func (i *Item) apply(e *eventlog.Event, seq uint64) {
 func (i *Item) created(e *eventlog.Event, d *eventlog.ItemCreated) {
 	i.ID, i.Created, i.Status = e.Subject, e.Time, Queued
 	i.Target, i.RunDateTime = d.Function.ID+d.Automation.ID, d.RunDateTime
-	i.NameHash = HashName(d.Name)
+	i.NameHash, i.Scheduled = HashName(d.Name), d.ScheduledBy != ""
 	l := i.Live
 	l.Name, l.Data, l.CreatedBy = d.Name, d.Data, e.Actor
 	l.RunningUser, l.Retry, l.Priority = d.RunningUser, d.Retry, int32(d.Priority)

@@ -25,7 +25,7 @@ func (o *owner) schedule(_ context.Context, item wire.Item) (wire.ScheduleAnswer
 	if o.answer != nil {
 		return o.answer(item), nil
 	}
-	return wire.ScheduleAnswer{ID: "sci_" + item.Name, RunDateTime: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}, nil
+	return wire.ScheduleAnswer{ID: "sci_" + item.Name, RunDateTime: "2026-03-04T12:00:00.120Z"}, nil
 }
 
 func TestScheduleGivesTheOwnerWhatTheCodeWants(t *testing.T) {
@@ -61,7 +61,7 @@ func TestScheduleGivesTheOwnerWhatTheCodeWants(t *testing.T) {
 		if asked += "}"; asked != c.want {
 			t.Errorf("%s: asked for %s, not %s", c.call, asked, c.want)
 		}
-		if got[0] != "sci_"+a.Name || got[1] != "2026-03-04T12:00:00+00:00" {
+		if got[0] != "sci_"+a.Name || got[1] != "2026-03-04T12:00:00.120000+00:00" {
 			t.Errorf("%s: the code was told %v", c.call, got)
 		}
 	}
@@ -75,14 +75,16 @@ func TestScheduleRefusesBadInputBeforeItAsks(t *testing.T) {
 		`schedule("f", at="x", after="y")`:                 "TypeError: give one of at and after",
 		`schedule(None, after=1)`:                          "TypeError: function must be",
 		`schedule({}, after=1)`:                            "TypeError: function must be",
-		`schedule("f", after=-1)`:                          "ValueError: after must be 0 or more",
-		`schedule("f", after=float("nan"))`:                "ValueError: after must be 0 or more",
+		`schedule("f", after=-1)`:                          "ValueError: after must be 0 seconds",
+		`schedule("f", after=float("nan"))`:                "ValueError: after must be 0 seconds",
 		`schedule("f", after=True)`:                        "TypeError: after must be",
 		`schedule("f", at=5)`:                              "TypeError: at must be",
 		`schedule("f", after=1, data=[1])`:                 "TypeError: data must be a dict",
 		`schedule("f", after=1, name=5)`:                   "TypeError: name must be a string",
 		`schedule("f", after=1, data={"a":{1:2}})`:         "TypeError: data.a: a key is an int",
 		`schedule("f", after=1, data={"a":"x"*300000})`:    "ValueError: the data is 300008 bytes",
+		`schedule("f", after=1, name="a\ud800")`:           "TypeError: the name holds text with a lone surrogate",
+		`schedule("f", after=10**400)`:                     "ValueError: after must be 0 seconds",
 		`[schedule("f", after=1), schedule("f", after=2)]`: "ValueError: this run has scheduled 'f' before",
 	} {
 		j := body("from valstorm import schedule\n" + call)
@@ -111,11 +113,12 @@ func TestARefusalIsRaisedInTheCode(t *testing.T) {
 
 func TestSecretsDoNotGoIntoItems(t *testing.T) {
 	r, o := open(t, python.Config{Env: map[string]string{"TOKEN": "s3cret-value"}}), &owner{}
-	j := job(t, execute("import os, valstorm\nvalstorm.schedule('g', after=1, name='a ' + os.environ['TOKEN'], data={'t': os.environ['TOKEN']})"))
+	j := job(t, execute("import os, valstorm\nvalstorm.schedule('g', after=1, name='a', data={'t': os.environ['TOKEN']})\ntry:\n    valstorm.schedule('g', after=1, name='a ' + os.environ['TOKEN'])\nexcept valstorm.ScheduleRefused as e:\n    return e.field"))
 	j.Schedule, j.Env = o.schedule, []string{"TOKEN"}
-	completed(t, r, j, new(any))
-	if a := o.asked[0]; a.Name != "a ***" || string(a.Data) != `{"t":"***"}` {
-		t.Errorf("asked for %s with %s", a.Name, a.Data)
+	var field string
+	completed(t, r, j, &field)
+	if a := o.asked[0]; len(o.asked) != 1 || string(a.Data) != `{"t":"***"}` || field != "name" {
+		t.Errorf("asked for %+v, refused for its %q", o.asked, field)
 	}
 }
 

@@ -181,10 +181,15 @@ func (w *worker) schedule(ctx context.Context, job *exec.Job, r response) error 
 	if err := json.Unmarshal(r.body, &item); err != nil {
 		return errors.New("a question that is no JSON")
 	}
-	item.Name, item.Data = w.mask.text(item.Name), w.mask.result(item.Data) // it goes into an event
-	answer, err := job.Schedule(ctx, item)
-	if err != nil {
-		return nil // the run is told to end, and its worker is not used again
+	item.Data = w.mask.result(item.Data) // it goes into an event
+	var answer wire.ScheduleAnswer
+	if w.mask.text(item.Name) != item.Name { // masked, two names could become one
+		answer.Error = &wire.Refusal{Code: "invalid", Field: "name", Message: "name holds the value of a variable: give it another"}
+	} else {
+		var err error
+		if answer, err = job.Schedule(ctx, item); err != nil {
+			return nil // the run is told to end, and its worker is not used again
+		}
 	}
 	frame, err := scheduledFrame(w.number, answer)
 	if err != nil {

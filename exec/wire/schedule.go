@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"time"
-
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -53,9 +51,11 @@ type Scheduled struct {
 
 // ScheduleAnswer is what the code is told.
 type ScheduleAnswer struct {
-	ID          string    `json:"id,omitzero"`
-	RunDateTime time.Time `json:"run_date_time,omitzero"` // as it stands now: the first one that asked was heard
-	Error       *Refusal  `json:"error,omitzero"`
+	ID string `json:"id,omitzero"`
+	// RunDateTime is as it stands now, since the first one that asked was heard:
+	// as the API writes times, to the millisecond.
+	RunDateTime string   `json:"run_date_time,omitzero"`
+	Error       *Refusal `json:"error,omitzero"`
 }
 
 // Refusal says what is wrong with an item, in the words of the API.

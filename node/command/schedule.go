@@ -42,8 +42,11 @@ type Wanted struct {
 func NewScheduleItem(now eventlog.Time, by Scheduling, in Wanted) (ScheduleItem, *api.Error) {
 	c := ScheduleItem{Run: by.Run, Attempt: by.Attempt, Executor: by.Executor, Incarnation: by.Incarnation}
 	c.By = By{Now: now, CauseIndex: -1}
-	if (in.At == "") == (in.After == "") {
-		return c, api.Errorf(api.InvalidTime, "at", "give one of at and after")
+	switch {
+	case in.At == "" && in.After == "":
+		return c, api.Errorf(api.InvalidTime, "at", "at and after are empty: give one of them")
+	case in.At != "" && in.After != "":
+		return c, api.Errorf(api.InvalidTime, "after", "at and after are both given: keep one")
 	}
 	after, refused := parseDuration("after", optional(in.After), 0, afterMax)
 	if refused != nil {
@@ -86,9 +89,11 @@ func (c ScheduleItem) decide(own *projection.Partition, hints projection.Hints) 
 	if i == nil || !openOn(i, c.Attempt, c.Executor, c.Incarnation) {
 		return nil, api.Errorf(api.IllegalTransition, "", "attempt %d of %s is not under way here", c.Attempt, show(c.Run))
 	}
-	c.ID = ScheduledID(c.Run, i.RunDateTime, c.New.Name)
-	if own.Item(c.ID) != nil {
+	c.ID = ScheduledID(c.Run, i.FirstClaimed, c.New.Name)
+	if there := own.Item(c.ID); there != nil && there.Scheduled {
 		return nil, nil // the first write wins
+	} else if there != nil { // a caller has brought this very id
+		return nil, api.Errorf(api.AlreadyExists, "name", "another has made %s, which the item would be: give it another name", show(c.ID))
 	}
 	c.User, c.New.ScheduledBy = i.Live.Runner(), c.Run
 	return c.CreateItem.decide(own, hints)
@@ -96,14 +101,14 @@ func (c ScheduleItem) decide(own *projection.Partition, hints projection.Hints) 
 
 // ScheduledID is the id of the item that a run's code schedules under a name. It
 // is the same in each attempt, and lives where the run does. It sorts by when the
-// run was due, which no longer changes once code of it runs.
-func ScheduledID(run string, due eventlog.Time, name string) string {
+// run was first claimed, about when it was made.
+func ScheduledID(run string, claimed eventlog.Time, name string) string {
 	home := eventlog.PartitionOf(eventlog.EntityRun, run)
 	for try := 0; ; try++ { // some 64, for 64 partitions
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", run, name, try))
 		var id ulid.ULID
-		_ = id.SetTime(uint64(max(0, due))) // the year is at most 9999
-		_ = id.SetEntropy(sum[:10])         // it has ten bytes
+		_ = id.SetTime(uint64(max(0, claimed))) // the year is at most 9999
+		_ = id.SetEntropy(sum[:10])             // it has ten bytes
 		if text := id.String(); eventlog.HashPartition(text) == home {
 			return eventlog.PrefixItem + text
 		}

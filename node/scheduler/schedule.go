@@ -71,8 +71,8 @@ func (s *Scheduler) answer(m schedule) {
 		if run == nil || refused != nil {
 			return
 		}
-		if i := st.Item(command.ScheduledID(m.Run, run.RunDateTime, m.Item.Name)); i != nil {
-			reply.Answer.ID, reply.Answer.RunDateTime = i.ID, i.RunDateTime.Std()
+		if i := st.Item(command.ScheduledID(m.Run, run.FirstClaimed, m.Item.Name)); i != nil {
+			reply.Answer.ID, reply.Answer.RunDateTime = i.ID, i.RunDateTime.Std().Format(eventlog.TimeLayout)
 		}
 	}, commands...)
 	if silent != nil {
@@ -88,10 +88,10 @@ func (s *Scheduler) answer(m schedule) {
 		reply.Answer = wire.ScheduleAnswer{Error: &wire.Refusal{Code: string(refused.Code), Message: refused.Message, Field: refused.Field}}
 	}
 	body, err := json.Marshal(reply)
-	if err == nil {
+	if err == nil { // if it is not sent, the question comes again
 		err = s.cfg.Bus.Publish(wire.ExecSubject(m.executor, wire.VerbScheduled), body)
 	}
-	if err != nil { // the question comes again
+	if err != nil {
 		s.log.Warn("an answer could not be sent", "executor", m.executor, "error", err)
 	}
 }

@@ -125,8 +125,8 @@ func TestARunSchedulesAnItem(t *testing.T) {
 			string(i.Live.Data) != `{"step":1}` || eventlog.PartitionOf(eventlog.EntityItem, i.ID) != r.Partition {
 			st.t.Fatalf("stored %+v", i)
 		}
-		if late := m.Answer.RunDateTime.Sub(at.Add(time.Hour)); late < 0 || late > 200*time.Millisecond || !i.RunDateTime.Std().Equal(m.Answer.RunDateTime) {
-			st.t.Errorf("due at %v, %v too late", m.Answer.RunDateTime, late)
+		if late := i.RunDateTime.Std().Sub(at.Add(time.Hour)); late < 0 || late > 200*time.Millisecond || i.RunDateTime.Std().Format(eventlog.TimeLayout) != m.Answer.RunDateTime {
+			st.t.Errorf("due at %v, %v too late, answered %s", i.RunDateTime, late, m.Answer.RunDateTime)
 		}
 		time.Sleep(61 * time.Minute)
 		synctest.Wait()
@@ -142,7 +142,7 @@ func TestTheFirstWriteWins(t *testing.T) {
 	under(t, func(st *stage, a *asker, e *executor, r wire.Run) {
 		first := a.ask(r, "local", step("next", "10s"))
 		second := a.ask(r, "local", wire.Item{Name: "next", Function: jsontext.Value(`"nobody's"`), At: "2030-01-01T00:00:00Z"})
-		if second == nil || second.Answer.ID != first.Answer.ID || !second.Answer.RunDateTime.Equal(first.Answer.RunDateTime) {
+		if second == nil || second.Answer.ID != first.Answer.ID || second.Answer.RunDateTime != first.Answer.RunDateTime {
 			st.t.Fatalf("answered %+v, then %+v", first, second)
 		}
 		if other := a.ask(r, "local", step("other", "10s")); other == nil || other.Answer.ID == first.Answer.ID {
@@ -159,7 +159,7 @@ func TestTheFirstWriteWins(t *testing.T) {
 			st.t.Fatalf("received %+v", runs)
 		}
 		again := st.asker("second").ask(runs[0], "second", step("next", "1h"))
-		if again == nil || again.Answer.ID != first.Answer.ID || !again.Answer.RunDateTime.Equal(first.Answer.RunDateTime) {
+		if again == nil || again.Answer.ID != first.Answer.ID || again.Answer.RunDateTime != first.Answer.RunDateTime {
 			st.t.Errorf("the next attempt was answered %+v", again)
 		}
 		// A question of the attempt before is refused, and does nothing.
@@ -203,7 +203,7 @@ func TestBadItemsOfRuns(t *testing.T) {
 			code, field string
 		}{
 			{"no time", func(i *wire.Item) { i.After = "" }, "invalid_time", "at"},
-			{"two times", func(i *wire.Item) { i.At = "2030-01-01T00:00:00Z" }, "invalid_time", "at"},
+			{"two times", func(i *wire.Item) { i.At = "2030-01-01T00:00:00Z" }, "invalid_time", "after"},
 			{"no time that exists", func(i *wire.Item) { i.After, i.At = "", "tomorrow" }, "invalid_time", "at"},
 			{"no duration", func(i *wire.Item) { i.After = "soon" }, "invalid", "after"},
 			{"a negative duration", func(i *wire.Item) { i.After = "-1s" }, "invalid", "after"},
@@ -225,6 +225,22 @@ func TestBadItemsOfRuns(t *testing.T) {
 		}
 		if after := len(st.commits()); after != before {
 			st.t.Errorf("%d commits were stored", after-before)
+		}
+	})
+}
+
+// An item of a caller that bears the very id is not taken for the run's.
+func TestAnotherOfTheSameIDIsNotTheRuns(t *testing.T) {
+	under(t, func(st *stage, a *asker, _ *executor, r wire.Run) {
+		run := st.find(eventlog.ItemOfRun(r.Run))
+		id := command.ScheduledID(r.Run, run.FirstClaimed, "next")
+		st.do(st.item(eventlog.Suffix(id), "hello", time.Hour))
+		m := a.ask(r, "local", step("next", "10s"))
+		if m == nil || m.Answer.Error == nil || m.Answer.Error.Code != string(api.AlreadyExists) || m.Answer.Error.Field != "name" {
+			st.t.Errorf("answered %+v", m)
+		}
+		if other := a.ask(r, "local", step("another name", "10s")); other == nil || other.Answer.Error != nil {
+			st.t.Errorf("another name was answered %+v", other)
 		}
 	})
 }

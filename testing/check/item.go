@@ -72,25 +72,21 @@ func (v *Verdict) scheduled(i *Item, e *Event) {
 	case e.Actor != run.runner || i.runner != run.runner:
 		v.object("L2", e.place(), "item %s at %d is created by %s to run as %s; run %s, which scheduled it, runs as %s", e.Subject, e.Seq, e.Actor, i.runner, by, run.runner)
 	default:
-		due := run.Due
-		if r := v.Runs[by]; r != nil {
-			due = r.ScheduledFor
-		}
-		if id := scheduledID(by, due, name); e.Subject != id {
+		if id := scheduledID(by, run.Claims[0].At, name); e.Subject != id {
 			v.object("L2", e.place(), "item %s at %d is scheduled by run %s as %q, which makes it %s", e.Subject, e.Seq, by, name, id)
 		}
 	}
 }
 
-// scheduledID is the id of the item that a run schedules under a name: the due
-// time of the run in 48 bits of milliseconds, and the first 80 bits of a hash of
+// scheduledID is the id of the item that a run schedules under a name: the time of
+// its first claim in 48 bits of milliseconds, and the first 80 bits of a hash of
 // which the first that leads into the run's partition counts.
-func scheduledID(run string, due time.Time, name string) string {
+func scheduledID(run string, claimed time.Time, name string) string {
 	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	home := Partition(run)
 	for try := 0; ; try++ {
 		sum := sha256.Sum256([]byte(run + "\x00" + name + "\x00" + strconv.Itoa(try)))
-		value := new(big.Int).SetBytes(append(big.NewInt(max(0, due.UnixMilli())).Bytes(), sum[:10]...))
+		value := new(big.Int).SetBytes(append(big.NewInt(max(0, claimed.UnixMilli())).Bytes(), sum[:10]...))
 		id := make([]byte, 26)
 		for n := range id {
 			id[25-n] = alphabet[new(big.Int).And(value, big.NewInt(31)).Int64()]

@@ -86,6 +86,7 @@ class Value:
 
 
 RESULT = Value("result", 256 << 10, ResultNotJSON, ResultTooLarge, "return less")
+ITEM = Value("name", 16 << 10, TypeError, ValueError, "shorten it")
 DATA = Value("data", 256 << 10, TypeError, ValueError, "store it elsewhere and pass a reference")
 
 

@@ -63,8 +63,10 @@ class Worker:
                 self.run(number, frame)
             elif kind == channel.LOAD:
                 self.function = Function(**channel.value(frame[_BODY:]))
-            else:
+            elif kind == channel.CHECK:
                 self.check(number, **channel.value(frame[_BODY:]))
+            else:
+                os._exit(1)  # an answer to what nobody of ours asked
 
     def run(self, number, frame):
         """One run, from its frame to its answer. This is the path that must
@@ -120,11 +122,13 @@ class Worker:
     def ask(self, question):
         """What the owner of the run says to its code, in bytes. One at a time,
         from any thread of the process itself."""
+        if not self.channel.open:  # looked at first: a fork may have copied the lock as held
+            raise RuntimeError("only the run's own process can schedule, not one that it has forked")
         with self.asking:
-            if not self.channel.open or not self.number:
-                raise RuntimeError("only a run that is under way can schedule, and only its own process")
+            if not self.number:
+                raise RuntimeError("only a run that is under way can schedule")
             if self.torn:
-                raise RuntimeError("the run was told to end while it scheduled: it cannot schedule any more")
+                raise RuntimeError("an earlier question was broken off: the run cannot schedule any more")
             self.torn = True
             self.channel.schedule(self.number, question)
             answer = self.channel.receive()
@@ -139,7 +143,7 @@ class Worker:
 
 def question(item, data):
     """What code wants scheduled, as JSON in bytes."""
-    body = outcome.text(item)
+    body = outcome.encode(item, outcome.ITEM)
     if data is None:
         return body
     return b'{"data":' + outcome.encode(data, outcome.DATA) + b"," + body[1:]

@@ -1,7 +1,10 @@
 """What code schedules: items that its run's owner stores."""
 
 import json
-from math import ceil, isfinite
+from math import ceil
+
+
+AFTER_MAX = 100 * 365 * 24 * 3600  # seconds; the owner's limit, too
 
 
 class ScheduleRefused(Exception):
@@ -29,7 +32,7 @@ class Scheduled:
         """When it is due: an aware datetime in UTC."""
         from datetime import datetime
 
-        return datetime.fromisoformat(self._at.replace("Z", "+00:00"))
+        return datetime.fromisoformat(self._at[:-1] + "+00:00")
 
     def __eq__(self, other):
         if type(other) is not Scheduled:
@@ -49,7 +52,8 @@ class Scheduler:
     def __init__(self):
         self._ask = None  # bytes of a question to those of its answer
         self._encode = None
-        self._unnamed = (None, ())  # the run and attempt, and the functions it scheduled without a name
+        self._run = None  # and attempt
+        self._names = {}  # of what it has scheduled, and whether the name was given
 
     def connect(self, ask, encode):
         self._ask, self._encode = ask, encode
@@ -81,11 +85,16 @@ class Scheduler:
             raise TypeError("function must be a name, an id or {\"id\": …}, not %r" % (function,))
         if (at is None) == (after is None):
             raise TypeError("give one of at and after")
-        if name is None:
+        given = name is not None
+        if not given:
             name = shown
-            self._once(name)
         elif not isinstance(name, str):
             raise TypeError("name must be a string, not %s" % type(name).__name__)
+        names = self._of_this_run()
+        if name in names and not (given and names[name]):
+            raise ValueError("this run has scheduled %r before: give each item a name of its own" % name)
+        if isinstance(function, dict):
+            function = {"id": shown}
         question = {"name": name, "function": function}
         if at is not None:
             question["at"] = _time(at)
@@ -97,21 +106,17 @@ class Scheduler:
         refused = answer.get("error")
         if refused:
             raise ScheduleRefused(refused["code"], refused["message"], refused.get("field", ""))
+        names[name] = given
         return Scheduled(answer["id"], name, answer["run_date_time"])
 
-    def _once(self, name):
-        """Without names, a second item for the same function would be taken for
-        the first, and never be."""
+    def _of_this_run(self):
+        """The names in this run. Without a name of its own a second item for the
+        same function would be taken for the first, and never be."""
         from valstorm import run
 
-        now = (run.id, run.attempt)
-        before, names = self._unnamed
-        if before != now:
-            names = set()
-        if name in names:
-            raise ValueError("this run has scheduled %r before: give each item a name of its own" % name)
-        names.add(name)
-        self._unnamed = (now, names)
+        if self._run != (run.id, run.attempt):
+            self._run, self._names = (run.id, run.attempt), {}
+        return self._names
 
 
 def _time(at):
@@ -129,6 +134,6 @@ def _duration(after):
         after = after.total_seconds()
     if isinstance(after, bool) or not isinstance(after, (int, float)):
         raise TypeError("after must be a timedelta, seconds or a string, not %s" % type(after).__name__)
-    if not isfinite(after) or after < 0:
-        raise ValueError("after must be 0 or more, not %r" % after)
+    if not 0 <= after <= AFTER_MAX:  # what is not a number is neither
+        raise ValueError("after must be 0 seconds to 100 years, not %r" % after)
     return "%dms" % ceil(after * 1000)
