@@ -17,7 +17,7 @@ type Cluster struct {
 	// Addr is host:port at which the servers meet. Required.
 	Addr string
 	// Members are the addresses of all that form the cluster, this one's among
-	// them: JetStream takes their number for the size of its group.
+	// them: JetStream takes their number for the size of its group. Required.
 	Members []string
 	// Password admits another server. Required: without one anybody would be.
 	Password string
@@ -42,17 +42,33 @@ func (c *Cluster) validate() error {
 	case c == nil:
 		return nil
 	case c.Password == "":
-		return errors.New("the servers of a cluster need a password: set Cluster.Password")
+		return errors.New("the servers of a cluster need a password, or --cluster-addr would admit anybody: set Cluster.Password")
+	case len(c.Members) == 0:
+		return errors.New("the servers of a cluster must know each other: set Cluster.Members")
 	}
-	if _, _, err := split(c.Addr, "--cluster-addr", c.Insecure); err != nil {
-		return err
+	for _, addr := range append([]string{c.Addr}, c.Members...) {
+		if _, _, err := split(addr, flagRoutes, c.Insecure); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+// probe is as that of the listener for clients.
+func (c *Cluster) probe() error {
+	if c == nil {
+		return nil
+	}
+	host, port, err := split(c.Addr, flagRoutes, c.Insecure)
+	if err != nil {
+		return err
+	}
+	return probe(host, port, flagRoutes)
+}
+
 // join makes the server one of a cluster.
 func (c *Cluster) join(opts *server.Options) error {
-	host, port, err := split(c.Addr, "--cluster-addr", c.Insecure)
+	host, port, err := split(c.Addr, flagRoutes, c.Insecure)
 	if err != nil {
 		return err
 	}
@@ -96,13 +112,8 @@ func (b *Broker) StepDown(ctx context.Context, streams ...string) error {
 		return nil
 	}
 	for _, stream := range streams {
-		for b.server.JetStreamIsStreamLeader(accountNode, stream) {
-			if err := b.server.JetStreamStepdownStream(accountNode, stream); err != nil {
-				return fmt.Errorf("hand the lead of stream %s over: %w", stream, err)
-			}
-			if !pause(ctx) {
-				return context.Cause(ctx)
-			}
+		if err := b.stepDownStream(ctx, stream); err != nil {
+			return fmt.Errorf("hand the lead of stream %s over: %w", stream, err)
 		}
 	}
 	system, err := b.connect("system", b.ids.system)
@@ -119,6 +130,45 @@ func (b *Broker) StepDown(ctx context.Context, streams ...string) error {
 		}
 	}
 	return b.WaitCluster(ctx)
+}
+
+// stepDownStream returns when another server leads a stream that this one led.
+func (b *Broker) stepDownStream(ctx context.Context, stream string) error {
+	if !b.server.JetStreamIsStreamLeader(accountNode, stream) {
+		return nil
+	}
+	for {
+		switch leader, err := b.streamLeader(stream); {
+		case err != nil:
+			return err
+		case leader == b.cfg.Name:
+			if err := b.server.JetStreamStepdownStream(accountNode, stream); err != nil {
+				return err
+			}
+		case leader != "":
+			return nil
+		}
+		if !pause(ctx) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// streamLeader is who leads a stream as far as this server knows; "" if it knows
+// of nobody.
+func (b *Broker) streamLeader(stream string) (string, error) {
+	info, err := b.server.Jsz(&server.JSzOptions{Account: accountNode, Streams: true})
+	if err != nil {
+		return "", err
+	}
+	for _, account := range info.AccountDetails {
+		for _, detail := range account.Streams {
+			if detail.Name == stream && detail.Cluster != nil {
+				return detail.Cluster.Leader, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // pause waits a moment; false if ctx ended.
@@ -141,7 +191,7 @@ func split(addr, flag string, insecure bool) (host string, port int, err error) 
 		port, err = strconv.Atoi(text)
 	}
 	if err != nil || port < -1 || port > 65535 {
-		return "", 0, fmt.Errorf("nats address %q is not host:port: give one like %s with %s", addr, defaultAddr, flag)
+		return "", 0, fmt.Errorf("nats address %q is not host:port: give one like %s with %s", addr, example(flag), flag)
 	}
 	return host, port, nil
 }
