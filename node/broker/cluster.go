@@ -106,69 +106,72 @@ func (b *Broker) metaLeader() (string, error) {
 
 // StepDown has other servers lead the streams that this one leads, and the
 // group of them, and returns when others do or ctx ends: else what is asked of
-// a leader that stops is lost, and waits for a time-out.
+// a leader that stops is lost, and waits for a time-out. A stream that the server
+// knows nothing of is passed over.
 func (b *Broker) StepDown(ctx context.Context, streams ...string) error {
 	if b.cfg.Cluster == nil {
 		return nil
-	}
-	for _, stream := range streams {
-		if err := b.stepDownStream(ctx, stream); err != nil {
-			return fmt.Errorf("hand the lead of stream %s over: %w", stream, err)
-		}
 	}
 	system, err := b.connect("system", b.ids.system)
 	if err != nil {
 		return err
 	}
 	defer system.Close()
-	for b.server.JetStreamIsLeader() {
-		if _, err := system.RequestWithContext(ctx, "$JS.API.META.LEADER.STEPDOWN", nil); err != nil {
-			return fmt.Errorf("hand the lead of the nats servers over: %w", err)
-		}
-		if !pause(ctx) {
-			return context.Cause(ctx)
-		}
-	}
-	return b.WaitCluster(ctx)
-}
-
-// stepDownStream returns when another server leads a stream that this one led.
-func (b *Broker) stepDownStream(ctx context.Context, stream string) error {
-	if !b.server.JetStreamIsStreamLeader(accountNode, stream) {
-		return nil
-	}
+	// All are looked at again each time: the others may elect this one once more.
 	for {
-		switch leader, err := b.streamLeader(stream); {
-		case err != nil:
+		done, err := b.stepDownStreams(streams)
+		if err != nil {
 			return err
-		case leader == b.cfg.Name:
-			if err := b.server.JetStreamStepdownStream(accountNode, stream); err != nil {
-				return err
+		}
+		if b.server.JetStreamIsLeader() {
+			done = false
+			if _, err := system.RequestWithContext(ctx, "$JS.API.META.LEADER.STEPDOWN", nil); err != nil {
+				return fmt.Errorf("hand the lead of the nats servers over: %w", err)
 			}
-		case leader != "":
+		}
+		if leader, err := b.metaLeader(); done && err == nil && leader != "" && leader != b.cfg.Name {
 			return nil
 		}
 		if !pause(ctx) {
-			return context.Cause(ctx)
+			return fmt.Errorf("hand the leads of this nats server over: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// streamLeader is who leads a stream as far as this server knows; "" if it knows
-// of nobody.
-func (b *Broker) streamLeader(stream string) (string, error) {
+// stepDownStreams says whether others lead all the streams, and hands over what
+// this server leads.
+func (b *Broker) stepDownStreams(streams []string) (done bool, err error) {
+	done = true
+	for _, stream := range streams {
+		leader, exists, err := b.streamLeader(stream)
+		if err == nil && leader == b.cfg.Name {
+			err = b.server.JetStreamStepdownStream(accountNode, stream)
+		}
+		if err != nil {
+			return false, fmt.Errorf("hand the lead of stream %s over: %w", stream, err)
+		}
+		if exists && (leader == "" || leader == b.cfg.Name) {
+			done = false
+		}
+	}
+	return done, nil
+}
+
+// streamLeader is who leads a stream of which this server has a replica, as far as
+// it knows; "" if it knows of nobody.
+func (b *Broker) streamLeader(stream string) (leader string, exists bool, err error) {
 	info, err := b.server.Jsz(&server.JSzOptions{Account: accountNode, Streams: true})
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, account := range info.AccountDetails {
 		for _, detail := range account.Streams {
 			if detail.Name == stream && detail.Cluster != nil {
-				return detail.Cluster.Leader, nil
+				return detail.Cluster.Leader, true, nil
 			}
 		}
 	}
-	return "", nil
+	return "", false, nil
 }
 
 // pause waits a moment; false if ctx ended.

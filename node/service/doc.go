@@ -9,6 +9,9 @@
 //	                                                        Do / Read ◀──────────┘
 //	                                                        record or {"error"} ──▶ reply
 //
+// A node that is one of several listens for its own callers besides, under its
+// name: its NATS server sends them there, so that no other node makes them wait.
+//
 // Ended records are not in memory: they are read back from the log, by the
 // commits that the state knows them to be in.
 //
