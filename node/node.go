@@ -359,7 +359,8 @@ func (n *Node) startService(ctx context.Context) error {
 		return err
 	}
 	n.later(s.Stop)
-	return nil
+	n.later(n.broker.StopServing)
+	return n.broker.ServeLocally()
 }
 
 func (n *Node) startWeb() (err error) {

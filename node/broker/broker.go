@@ -54,14 +54,17 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	host, port, err := split(cfg.Addr, "--nats-addr", cfg.insecure())
+	host, port, err := split(cfg.Addr, flagClients, cfg.insecure())
 	if err != nil {
 		return nil, err
 	}
 	if !cfg.DontListen {
-		if err := probe(host, port); err != nil {
+		if err := probe(host, port, flagClients); err != nil {
 			return nil, err
 		}
+	}
+	if err := cfg.Cluster.probe(); err != nil {
+		return nil, err
 	}
 	unlock, err := openStore(cfg.StoreDir)
 	if err != nil {
@@ -100,7 +103,7 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	b.server.Start()
 	if fatal := log.Fatal(); fatal != nil {
 		if network := new(net.OpError); errors.As(fatal, &network) {
-			return listenError(host, port, network)
+			return listenError(host, port, flagClients, network)
 		}
 		return fmt.Errorf("nats server: %w", fatal)
 	}

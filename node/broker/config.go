@@ -78,7 +78,7 @@ func (c Config) Validate() error {
 	if !validName(c.Name) {
 		return fmt.Errorf("name %q of the nats server: %w", c.Name, errBadName)
 	}
-	if _, _, err := split(c.Addr, "--nats-addr", c.insecure()); err != nil {
+	if _, _, err := split(c.Addr, flagClients, c.insecure()); err != nil {
 		return err
 	}
 	if err := c.Cluster.validate(); err != nil {

@@ -16,6 +16,9 @@
 // create_many, whose items may have several owners, and for what waits for a run,
 // which waits where it was asked. A hop is not passed on again.
 //
+// A node that is one of several listens for its own callers besides, under its
+// name: its NATS server sends them there, so that no other node makes them wait.
+//
 // Ended records are not in memory: they are read back from the log, by the
 // commits that the state knows them to be in.
 //

@@ -28,14 +28,16 @@ const (
 	// deadline of a request: below the 5 s after which nats request and most
 	// clients give up, so that they get an answer.
 	deadline = 4 * time.Second
+	// drainEvery is how often is looked whether all that was asked is taken.
+	drainEvery = 10 * time.Millisecond
 	// replyBytesMax leaves room for a reply's headers beside its body.
 	replyBytesMax = api.RequestBytesMax - 4096
 )
 
 // Config says what a Service works with.
 type Config struct {
-	// Callers answers callers, and may publish nothing but replies; nil: there are
-	// none but those who Ask.
+	// Callers answers callers, and may publish nothing but replies; nothing else
+	// subscribes on it. nil: there are none but those who Ask.
 	Callers *nats.Conn
 	Node    Nodes // asks executors, and other nodes
 	// Name is this node's, where there are others: what they decide is passed on
@@ -145,13 +147,25 @@ func (s *Service) Start() error {
 	s.micro = registered
 	table := verbs()
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		entity, action := split(name)
-		err := registered.AddEndpoint(entity+"-"+action, s.endpoint(name, table[name]), micro.WithEndpointSubject(api.Subject("*", entity, action)))
-		if err != nil {
+		if err := s.register(name, table[name]); err != nil {
 			return fmt.Errorf("register %s: %w", name, err)
 		}
 	}
 	return s.cfg.Callers.Flush()
+}
+
+// register has a verb answered: for callers of whatever node, as one of all that
+// answer, and for those of this node apart. Both are endpoints, so that both are
+// counted.
+func (s *Service) register(name string, do verb) error {
+	entity, action := split(name)
+	endpoint := entity + "-" + action
+	err := s.micro.AddEndpoint(endpoint, s.endpoint(name, do), micro.WithEndpointSubject(api.Subject("*", entity, action)))
+	if err != nil || s.cfg.Name == "" {
+		return err
+	}
+	return s.micro.AddEndpoint(endpoint+"-local", s.endpoint(name, do),
+		micro.WithEndpointSubject(api.LocalSubject(s.cfg.Name, "*", entity, action)), micro.WithEndpointQueueGroupDisabled())
 }
 
 // join has other nodes ask this one.
@@ -173,10 +187,23 @@ func (s *Service) Stop() {
 		if err := s.micro.Stop(); err != nil {
 			s.cfg.Logger.Warn("the API did not stop cleanly", "error", err)
 		}
+		s.drain()
 	}
 	s.deaf()
 	close(s.quit)
 	s.busy.Wait()
+}
+
+// drain returns when what was asked is with a worker: whoever asked can go on at
+// another node, and so would only wait. With a node alone there is none.
+func (s *Service) drain() {
+	if s.cfg.Name == "" {
+		return
+	}
+	until := time.Now().Add(deadline)
+	for s.cfg.Callers.NumSubscriptions() > 0 && time.Now().Before(until) {
+		time.Sleep(drainEvery)
+	}
 }
 
 // endpoint hands calls over to workers: micro itself calls one at a time.

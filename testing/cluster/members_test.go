@@ -1,10 +1,17 @@
 package cluster_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/testing/cluster"
@@ -87,4 +94,81 @@ func TestMembersRestart(t *testing.T) {
 		}
 	}
 	cluster.Report(t, cluster.Judge(t, m.Conn()))
+}
+
+// Who asks a node is answered by it, so that one which stands still costs only
+// those that ask it. All are one micro service all the same, and each counts what
+// it has answered.
+func TestCallsStayAtTheirNode(t *testing.T) {
+	m := cluster.NewMembers(t, 3, "--no-exec")
+	m.Start()
+	settled(t, m, 3)
+	before := statuses(t, m.Nodes[0].Conn(), 3)
+	c := m.Nodes[0].Client(api.Admin)
+	const calls = 30
+	ask := func() {
+		t.Helper()
+		for range calls {
+			began := time.Now()
+			if _, err := c.ClusterStatus(t.Context()); err != nil || time.Since(began) > 2*time.Second {
+				t.Errorf("after %s: %v", time.Since(began), err)
+			}
+		}
+	}
+	ask()
+	after := statuses(t, m.Nodes[0].Conn(), 3)
+	var answered []int
+	for id, n := range after {
+		answered = append(answered, n-before[id])
+	}
+	slices.Sort(answered)
+	if want := []int{0, 0, calls}; !slices.Equal(answered, want) {
+		t.Errorf("the nodes answered %v of n1's calls, want %v", answered, want)
+	}
+
+	// A read needs who leads the stream, but no other.
+	status, err := c.ClusterStatus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	still := m.Nodes[1]
+	if still.Name == status.Stream.Leader {
+		still = m.Nodes[2]
+	}
+	if err := syscall.Kill(still.Pid(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ask()
+	if err := syscall.Kill(still.Pid(), syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// statuses is how many cluster.status each instance of the service has answered.
+func statuses(t *testing.T, nc *nats.Conn, instances int) map[string]int {
+	t.Helper()
+	sub, err := nc.SubscribeSync(nc.NewRespInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.PublishRequest("$SRV.STATS."+api.Service, sub.Subject, nil); err != nil {
+		t.Fatal(err)
+	}
+	answered := map[string]int{}
+	for range instances {
+		msg, err := sub.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stats micro.Stats
+		if err := json.Unmarshal(msg.Data, &stats); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range stats.Endpoints {
+			if strings.HasPrefix(e.Name, "cluster-status") {
+				answered[stats.ID] += e.NumRequests
+			}
+		}
+	}
+	return answered
 }
