@@ -17,11 +17,8 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	begun := time.Now()
 	s.state = s.loadSnapshot()
 	from := s.state.Seq()
-	info, err := s.cfg.Log.Info(ctx)
+	info, err := s.wholeInfo(ctx, max(s.cfg.LowWater, s.state.Highest()))
 	if err != nil {
-		return fmt.Errorf("ask for the event stream's state: %w", err)
-	}
-	if err := info.Check(max(s.cfg.LowWater, s.state.Highest())); err != nil {
 		return err
 	}
 	if info.LastSeq == 0 {
@@ -38,6 +35,28 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	}
 	s.log.Info("log folded", "from", from, "seq", s.state.Seq(), "took", time.Since(begun).Round(time.Millisecond))
 	return nil
+}
+
+// wholeInfo is the stream's state, once it is whole up to what is remembered.
+// Several replicas get their time to look so.
+func (s *Scheduler) wholeInfo(ctx context.Context, remembered uint64) (eventlog.Info, error) {
+	var doubt eventlog.Doubt
+	for {
+		info, err := s.cfg.Log.Info(ctx)
+		if err != nil {
+			return info, fmt.Errorf("ask for the event stream's state: %w", err)
+		}
+		err = doubt.Judge(info.Check(remembered), info.Replicas, time.Now())
+		if !errors.Is(err, eventlog.ErrDoubtful) {
+			return info, err
+		}
+		s.log.Warn("the event stream is looked at again", "error", err)
+		select {
+		case <-ctx.Done():
+			return info, err
+		case <-time.After(s.cfg.Housekeeping):
+		}
+	}
 }
 
 // genesis writes the stream's first message, if nobody else has.
@@ -171,13 +190,16 @@ type watched struct {
 }
 
 func (m watched) handle(s *Scheduler) {
+	holes := s.holes.Judge(m.Check(0), m.Replicas, m.asked)
 	ours := s.folded
 	if s.sending != nil {
 		ours++
 	}
 	switch {
-	case m.Deleted > 0 || m.Messages != m.LastSeq+1-m.FirstSeq:
-		s.Fail(m.Check(0))
+	case errors.Is(holes, eventlog.ErrDoubtful):
+		s.log.Warn("the event stream is looked at again", "error", holes)
+	case holes != nil:
+		s.Fail(holes)
 	case !s.cfg.Alone:
 		// A stream's leader that was just cut off may tell of the past, and
 		// others write as well.

@@ -49,9 +49,11 @@ type Scheduler struct {
 	listened   time.Time // since when we hear executors
 	kept       time.Time // when we last kept house
 	watchedSeq uint64    // the last sequence that the server told
-	snap       snapshotter
-	reads      barrier
-	hashes     map[uint64]*comparison
+	// holes is the doubt whether the stream has any.
+	holes  eventlog.Doubt
+	snap   snapshotter
+	reads  barrier
+	hashes map[uint64]*comparison
 
 	schedules chan struct{} // a place for each question of a run's code under way
 
@@ -240,7 +242,7 @@ func (s *Scheduler) drain() {
 	if s.Err() != nil {
 		return
 	}
-	timeout := time.NewTimer(2 * appendBackoffMax)
+	timeout := time.NewTimer(stopAppendMax)
 	defer timeout.Stop()
 	for {
 		s.mu.Lock()
