@@ -18,6 +18,8 @@ const (
 	quiet = 4 * time.Second
 	// frozenFor is longer than it takes to give a node up.
 	frozenFor = 8 * time.Second
+	// saidMax is how much is shown of what a process said, in bytes.
+	saidMax = 4000
 	// goneFor is how long two of three nodes are away.
 	goneFor = 6 * time.Second
 )
@@ -40,11 +42,22 @@ func newOrdeal(t *testing.T, rate int, after time.Duration) *ordeal {
 	for _, name := range []string{"x1", "x2"} {
 		o.executors = append(o.executors, start(o.m.Executor(name, "--slots", "8")))
 	}
+	t.Cleanup(o.said)
 	o.roles = newRoles(t, o.m)
 	o.roles.settled()
 	o.load = newLoad(t, o.m, rate)
 	time.Sleep(3*time.Second + quiet) // real processes, real time
 	return o
+}
+
+// said shows, of a test that failed, what each process said last.
+func (o *ordeal) said() {
+	for _, p := range slices.Concat(o.m.Nodes, o.executors) {
+		if o.t.Failed() && p.Stderr() != "" {
+			said := p.Stderr()
+			o.t.Logf("%s at %s, which runs: %v, said last:\n%s", p.Name, p.URL, p.Runs(), said[max(0, len(said)-saidMax):])
+		}
+	}
 }
 
 // kinds are the faults, in the words of the table.
@@ -80,7 +93,6 @@ func (o *ordeal) kinds() map[string]func(kind string) {
 // strike does one fault and lets the cluster come to rest.
 func (o *ordeal) strike(kind string) {
 	o.t.Helper()
-	o.roles.apart()
 	o.kinds()[kind](kind)
 	o.roles.settled()
 	time.Sleep(o.after) // real processes, real time
@@ -88,6 +100,9 @@ func (o *ordeal) strike(kind string) {
 
 // note ends a fault.
 func (o *ordeal) note(kind, node string, from time.Time, what string) {
+	if strings.HasPrefix(what, leadsBoth) {
+		kind += ", which leads both"
+	}
 	o.faults = append(o.faults, check.Fault{Kind: kind, Node: node, From: from, To: time.Now()})
 	o.t.Logf("%s %s: %s", kind, node, what)
 }
@@ -120,7 +135,8 @@ func (o *ordeal) killExecutor(kind string) {
 
 // twoGone leaves one node: it says so instead of storing what it cannot.
 func (o *ordeal) twoGone(kind string) {
-	gone, left := []*cluster.Process{o.roles.raft(), o.roles.stream()}, o.roles.owner()
+	left := o.roles.owner()
+	gone := slices.DeleteFunc(slices.Clone(o.m.Nodes), func(p *cluster.Process) bool { return p == left })
 	from := time.Now()
 	for _, p := range gone {
 		p.Kill()

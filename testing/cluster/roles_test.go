@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
@@ -71,37 +70,22 @@ func (r *roles) owner() *cluster.Process {
 	return nil
 }
 
+// leadsBoth is one node in both roles: its loss is told apart.
+const leadsBoth = "leads Raft and the stream"
+
 // what a node leads, for the table.
 func (r *roles) what(p *cluster.Process) string {
 	r.t.Helper()
 	status := r.status()
 	switch name := p.Name; {
 	case name == status.Leader && name == status.Stream.Leader:
-		return "leads Raft and the stream"
+		return leadsBoth
 	case name == status.Leader:
 		return "leads Raft"
 	case name == status.Stream.Leader:
 		return "leads the stream"
 	}
 	return "leads nothing"
-}
-
-// apart has another server lead the event stream while the one that leads it
-// leads Raft, too, so that the roles can be told apart.
-func (r *roles) apart() {
-	r.t.Helper()
-	nc := r.m.Conn()
-	until(r.t, "Raft and the stream have different leaders", func() bool {
-		status := r.status()
-		if status.Leader != status.Stream.Leader {
-			return true
-		}
-		m, err := nc.Request("$JS.API.STREAM.LEADER.STEPDOWN.BELFRY_EVENTS", nil, 3*time.Second)
-		if err == nil && strings.Contains(string(m.Data), `"error"`) {
-			r.t.Logf("the stream's leader does not step down: %s", m.Data)
-		}
-		return false
-	})
 }
 
 // settled returns when all nodes live and own their share.
