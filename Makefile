@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test race lint bench kill9 triggers sim chaos pythons
+.PHONY: help build run cluster test race lint bench kill9 triggers sim chaos faults pythons
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,12 @@ sim: ## simulated clusters for SIM_MINUTES (10) on every core, or SIM_SEEDS of t
 CHAOS_MINUTES ?= 10
 chaos: ## break real processes, disks and files for CHAOS_MINUTES (10), judged after each round
 	CHAOS_MINUTES=$(CHAOS_MINUTES) $(GO) test -count=1 -v -timeout 0 ./testing/chaos
+
+FAULTS ?= kill owner,kill raft,kill stream,stop owner,stop raft,stop stream,freeze owner,freeze raft,kill executor,two gone,kill all,restart rolling
+FAULTS_TIMES ?= 3
+FAULTS_RATE ?= 200
+faults: ## lose each role of three nodes FAULTS_TIMES (3) times, FAULTS_RATE (200) runs due each second, judged; prints how late runs were
+	FAULTS="$(FAULTS)" FAULTS_TIMES=$(FAULTS_TIMES) FAULTS_RATE=$(FAULTS_RATE) FAULTS_AFTER=8 $(GO) test -count=1 -run TestFaultsByRole -v -timeout 0 ./testing/cluster
 
 $(GOLANGCI_LINT):
 	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

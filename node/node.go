@@ -50,6 +50,9 @@ const (
 	leaderTimeout = 10 * time.Second
 	// executorTimeout bounds the wait for the node's own executor.
 	executorTimeout = 15 * time.Second
+	// gonePatience is how long the servers of a cluster may say that they know no
+	// stream before it is believed: longer than they take to elect who leads.
+	gonePatience = 15 * time.Second
 	// scrubPatience is how long a start waits for all messages to be read:
 	// some 300,000. Those of a longer log are read while it serves.
 	scrubPatience = time.Second
@@ -255,14 +258,26 @@ func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 	if stream.Phase == cluster.PhaseCreated {
 		stream.LowWater = max(stream.LowWater, 1) // the genesis was there
 	}
-	return stream, n.patiently(ctx, "read the event stream", func() error { return n.openLog(ctx, cfg, stream) })
+	begun := time.Now()
+	return stream, n.patiently(ctx, "read the event stream", func() error {
+		err := n.openLog(ctx, cfg, stream)
+		if missing := (gone{}); errors.As(err, &missing) && n.cfg.Cluster != nil && time.Since(begun) < gonePatience {
+			return eventstream.ErrNoStream // a server that has just begun to lead may not know it yet
+		}
+		return err
+	})
 }
+
+// gone is a stream that existed and that NATS does not know.
+type gone struct{ error }
+
+func (g gone) Unwrap() error { return g.error }
 
 // openLog opens the event stream, if it is all that Raft remembers.
 func (n *Node) openLog(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (err error) {
 	n.log, err = eventstream.Open(ctx, n.nc, cfg)
 	if errors.Is(err, eventstream.ErrNoStream) {
-		return fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))
+		return gone{fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))}
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -67,21 +68,37 @@ func (m *Members) StartOf(nodes ...*Process) {
 	for _, p := range nodes {
 		go func() { failed <- p.Try() }()
 	}
-	for range nodes {
-		if err := <-failed; err != nil {
-			m.t.Fatal(err)
-		}
+	var errs []error
+	for range nodes { // all of them: a test that ends kills each
+		errs = append(errs, <-failed)
+	}
+	if err := errors.Join(errs...); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// URL is the addresses of all nodes, as a program is given them.
+func (m *Members) URL() string {
+	var urls []string
+	for _, p := range m.Nodes {
+		urls = append(urls, p.URL)
+	}
+	return strings.Join(urls, ",")
+}
+
+// Executor prepares an executor that knows all nodes, as a process of its own.
+// The nodes must have run: its credentials are those of the first.
+func (m *Members) Executor(name string, args ...string) *Process {
+	return &Process{
+		t: m.t, Dir: m.Nodes[0].Dir, Args: args,
+		line: []string{"exec", "--nats", m.URL(), "--data", m.Nodes[0].Dir, "--name", name, "--sandbox", "process"},
 	}
 }
 
 // Conn connects as a program does that knows the addresses of all nodes.
 func (m *Members) Conn() *nats.Conn {
 	m.t.Helper()
-	var urls []string
-	for _, p := range m.Nodes {
-		urls = append(urls, p.URL)
-	}
-	nc, err := nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true))
+	nc, err := nats.Connect(m.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true))
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -249,6 +249,13 @@ func (p *Process) end(sig syscall.Signal) error {
 	}
 }
 
+// Freeze stops the process without a word (SIGSTOP): it hears, says and sees
+// nothing until Thaw, and does not know that time went by.
+func (p *Process) Freeze() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) } // it may have ended by itself
+
+// Thaw lets a frozen process go on.
+func (p *Process) Thaw() { _ = p.cmd.Process.Signal(syscall.SIGCONT) } // likewise
+
 // Wait returns when the process has ended by itself.
 func (p *Process) Wait(timeout time.Duration) error {
 	p.t.Helper()
