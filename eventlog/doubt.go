@@ -11,7 +11,7 @@ import (
 // of its past (18 s).
 const DamagePatience = 30 * time.Second
 
-// ErrDoubtful: the stream looks damaged, but this may be a look into its past.
+// ErrDoubtful says that the stream looks damaged, but this may be a look into its past.
 // Look again.
 var ErrDoubtful = errors.New("the event stream looks damaged and is looked at again")
 

@@ -143,7 +143,7 @@ func (l *load) fill(ctx context.Context, c *client.Client, from time.Time) {
 			if r.Error != nil {
 				l.t.Errorf("an item of a create_many was refused: %v", r.Error)
 			} else if o.Returned.Before(dues[k]) {
-				l.due[r.Item.ID] = dues[k]
+				l.due[r.ID] = dues[k]
 			}
 		}
 		l.mu.Unlock()
