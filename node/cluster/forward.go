@@ -25,7 +25,7 @@ func (c *Cluster) command(ctx context.Context, what command) (result, error) {
 	unknown := false
 	for {
 		r, err := c.local(ctx, what)
-		if !errors.Is(err, ErrNotLeader) || c.port == nil || len(c.servers()) == 0 {
+		if !errors.Is(err, ErrNotLeader) || c.port == nil || len(c.servers()) == 0 && c.Leader() == "" {
 			return r, err
 		}
 		r, err = c.forward(ctx, what)
