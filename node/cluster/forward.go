@@ -37,7 +37,10 @@ func (c *Cluster) command(ctx context.Context, what command) (result, error) {
 		}
 		select {
 		case <-time.After(forwardRetry):
-			continue
+			if ctx.Err() == nil {
+				continue
+			}
+			err = fmt.Errorf("%w: %w", c.notLeader(), context.Cause(ctx))
 		case <-c.expelled:
 			err = c.expulsion
 		case <-c.done:
