@@ -11,6 +11,7 @@ const (
 	accountNode      = "BELFRY"
 	accountCallers   = "CALLERS"
 	accountExecutors = "EXECUTORS"
+	accountSystem    = "SYS"
 )
 
 // walls says which subjects pass from one account to another, in the server's
@@ -66,9 +67,10 @@ system_account: SYS
 `
 
 // Inbox prefixes. An executor's is inboxExecutor + its name; as names have no
-// capitals, none can be the node's.
+// capitals, none can be the node's or the system's.
 const (
 	inboxNode     = "_INBOX_NODE"
+	inboxSystem   = "_INBOX_SYS"
 	inboxExecutor = "_INBOX_"
 	inboxCaller   = "_INBOX"
 )

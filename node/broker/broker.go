@@ -44,6 +44,9 @@ type Broker struct {
 	stopped bool
 	// conns are those handed out and not closed yet.
 	conns map[*nats.Conn]struct{}
+
+	controlMu   sync.Mutex
+	controlConn *nats.Conn // made when it is first needed
 }
 
 // Start runs a server and returns when it takes connections and JetStream has
@@ -54,14 +57,17 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	host, port, err := splitLoopback(cfg.Addr)
+	host, port, err := clientPlace.split(cfg.Addr, cfg.Insecure)
 	if err != nil {
 		return nil, err
 	}
 	if !cfg.DontListen {
-		if err := probe(host, port); err != nil {
+		if err := clientPlace.probe(host, port); err != nil {
 			return nil, err
 		}
+	}
+	if cfg.ClusterAddr, err = settleClusterAddr(cfg); err != nil {
+		return nil, err
 	}
 	unlock, err := openStore(cfg.StoreDir)
 	if err != nil {
@@ -80,7 +86,7 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.ExecutorSecret); err != nil {
+	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.Reserved, b.cfg.ExecutorSecret); err != nil {
 		return err
 	}
 	opts, err := b.options(host, port)
@@ -98,16 +104,27 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	log := newServerLog(ctx, b.cfg.Logger)
 	b.server.SetLoggerV2(log, log.debug, false, false)
 	b.server.Start()
-	if fatal := log.Fatal(); fatal != nil {
-		if network := new(net.OpError); errors.As(fatal, &network) {
-			return listenError(host, port, network)
-		}
-		return fmt.Errorf("nats server: %w", fatal)
+	if err := startError(log.Fatal(), host, port); err != nil {
+		return err
 	}
 	if !b.server.ReadyForConnections(readyTimeout) {
+		if err := log.Fatal(); err != nil { // of the routes, which begin beside the start
+			return fmt.Errorf("nats server: %w", err)
+		}
 		return fmt.Errorf("nats server is not ready after %s: see its log", readyTimeout)
 	}
 	return context.Cause(ctx)
+}
+
+// startError says why the start failed, nil if it did not.
+func startError(fatal error, host string, port int) error {
+	if fatal == nil {
+		return nil
+	}
+	if network := new(net.OpError); errors.As(fatal, &network) {
+		return clientPlace.listenError(host, port, network)
+	}
+	return fmt.Errorf("nats server: %w", fatal)
 }
 
 func (b *Broker) options(host string, port int) (*server.Options, error) {
@@ -140,7 +157,10 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 		opts.JetStreamMaxStore = limit
 	}
 	b.maxStore = opts.JetStreamMaxStore
-	return opts, nil
+	if b.cfg.ClusterAddr == "" {
+		return opts, nil
+	}
+	return opts, joinCluster(opts, b.cfg)
 }
 
 // MaxStore is how many bytes JetStream may hold on disk.
@@ -153,7 +173,11 @@ func (b *Broker) ClientURL() string {
 	if !ok {
 		return ""
 	}
-	return "nats://" + net.JoinHostPort(addr.IP.String(), strconv.Itoa(addr.Port))
+	ip := addr.IP
+	if ip.IsUnspecified() { // all addresses; this one reaches it from here
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	return "nats://" + net.JoinHostPort(ip.String(), strconv.Itoa(addr.Port))
 }
 
 // Server is the server itself, to look at its health and its streams.

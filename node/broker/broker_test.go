@@ -99,6 +99,14 @@ func TestStartRefusesWhatCannotWork(t *testing.T) {
 		{"an executor whose name is two tokens", Config{Executors: []string{"a.b"}}, `executor name "a.b"`},
 		{"an executor without a name", Config{Executors: []string{""}}, `executor name ""`},
 		{"a server with an odd name", Config{Name: "A b"}, `name "A b"`},
+		{"a cluster address of a network", Config{ClusterAddr: "10.1.2.3:6222"}, onlyLoopback},
+		{"a route to a network", Config{ClusterAddr: "127.0.0.1:0", Routes: []string{"10.1.2.3:6222"}}, onlyLoopback},
+		{"a route without a port", Config{ClusterAddr: "127.0.0.1:0", Routes: []string{"127.0.0.1:0"}}, "has no port: give the ClusterAddr"},
+		{"a cluster address that is taken", Config{ClusterAddr: taken.Addr().String()}, "choose another as ClusterAddr"},
+		{"routes of a server alone", Config{Routes: []string{"127.0.0.1:6222"}}, "set ClusterAddr"},
+		{"a cluster of one", Config{ClusterAddr: "127.0.0.1:0", ClusterSize: 1}, "cluster size of 1: give at least 2"},
+		{"a cluster without a listener", Config{ClusterAddr: "127.0.0.1:0", DontListen: true}, "leave DontListen out"},
+		{"a reserved name that is a wildcard", Config{Reserved: []string{"*"}}, `executor name "*"`},
 		{"a negative limit", Config{MaxStore: -1}, "limit of -1 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/belfryhq/belfry/exec/credential"
@@ -12,13 +13,36 @@ import (
 
 // Config says where and for whom the server runs.
 type Config struct {
-	// Name of the server, as clients and other servers see it.
-	// Defaults to "belfry".
+	// Name of the server, as clients and other servers see it. In a cluster it
+	// is the server's identity: no other bears it, and a server that changes it
+	// is another one. Defaults to "belfry".
 	Name string
 	// Addr is host:port of the listener for clients. The host is a loopback
 	// address or "localhost"; port 0 or -1 takes any free port.
 	// Defaults to 127.0.0.1:4222.
 	Addr string
+	// ClusterAddr is host:port where the other servers of the cluster connect.
+	// "" is a server alone, which can never become one of a cluster with what
+	// it has stored: its streams would be gone. Port 0 or -1 takes any free
+	// port. Defaults to "".
+	ClusterAddr string
+	// Routes are the ClusterAddrs of the other servers; the own one may be
+	// among them. One is enough to find the rest, none is where the others
+	// connect to this one. Defaults to none.
+	Routes []string
+	// ClusterSize is how many servers the cluster begins with. Before a
+	// majority of so many have met, JetStream does not work, so a server that
+	// starts with an empty store founds no cluster of its own. It is looked at
+	// only then; more Routes than it count as the size. Defaults to 3.
+	ClusterSize int
+	// RoutePassword is what servers of the cluster show each other; all have
+	// the same. It crosses the wire in clear. Without one, whoever reaches
+	// ClusterAddr is a member, and so may do everything, executors that run
+	// beside it as well. Defaults to none.
+	RoutePassword string
+	// Insecure allows addresses that are not of loopback. Whoever reaches them
+	// is a caller, or a member of the cluster. Defaults to false.
+	Insecure bool
 	// DontListen leaves the listener out: only connections from inside this
 	// process exist. Defaults to false.
 	DontListen bool
@@ -39,13 +63,19 @@ type Config struct {
 	// ExecutorSecret admits executors that are processes of their own, under
 	// every name that is not among Executors. Defaults to admitting none.
 	ExecutorSecret credential.Secret
+	// Reserved are names that no executor from outside may bear here: those
+	// that other servers' own executors have. Defaults to none.
+	Reserved []string
 	// Logger receives the server's log. Defaults to discarding it.
 	Logger *slog.Logger
 }
 
 const (
-	defaultName = "belfry"
-	defaultAddr = "127.0.0.1:4222"
+	defaultName        = "belfry"
+	defaultAddr        = "127.0.0.1:4222"
+	defaultClusterSize = 3
+	// clusterSizeMin is the smallest size of a cluster that nats-server knows.
+	clusterSizeMin = 2
 	// defaultPingEvery is NATS's own.
 	defaultPingEvery = 2 * time.Minute
 )
@@ -58,6 +88,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Addr == "" {
 		c.Addr = defaultAddr
+	}
+	if c.ClusterAddr != "" && c.ClusterSize == 0 {
+		c.ClusterSize = defaultClusterSize
 	}
 	if c.PingEvery == 0 {
 		c.PingEvery = defaultPingEvery
@@ -73,7 +106,10 @@ func (c Config) Validate() error {
 	if !validName(c.Name) {
 		return fmt.Errorf("name %q of the nats server: %w", c.Name, errBadName)
 	}
-	if _, _, err := splitLoopback(c.Addr); err != nil {
+	if _, _, err := clientPlace.split(c.Addr, c.Insecure); err != nil {
+		return err
+	}
+	if err := c.validateCluster(); err != nil {
 		return err
 	}
 	if c.StoreDir == "" {
@@ -85,7 +121,7 @@ func (c Config) Validate() error {
 	if c.PingEvery < 0 {
 		return fmt.Errorf("ping interval of %s: give a positive one", c.PingEvery)
 	}
-	for _, name := range c.Executors {
+	for _, name := range slices.Concat(c.Executors, c.Reserved) {
 		if !validName(name) {
 			return fmt.Errorf("executor name %q: %w", name, errBadName)
 		}

@@ -52,6 +52,12 @@ func (b *Broker) CallerConn(name string) (*nats.Conn, error) {
 	return b.connect(name, b.ids.caller)
 }
 
+// SystemConn connects to the account of the servers themselves, where they tell
+// about each other and take orders about the cluster.
+func (b *Broker) SystemConn(name string) (*nats.Conn, error) {
+	return b.connect(name, b.ids.system)
+}
+
 func (b *Broker) connect(name string, id identity) (*nats.Conn, error) {
 	log := b.cfg.Logger.With("conn", name)
 	conn, err := nats.Connect("",

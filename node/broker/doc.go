@@ -2,8 +2,26 @@
 //
 // It refuses to know what is said over it: no events, no records, no Python. It
 // opens no stream and judges none (eventlog/jetstream does), and it serves
-// loopback addresses only, because Belfry has no security yet. Every write to
+// loopback addresses only unless it is told otherwise, because Belfry has no
+// security yet. Every write to
 // a stream is synced to disk before its acknowledgement; there is no switch.
+//
+// # Several servers
+//
+// With a ClusterAddr the server is one of several, which are routed together and
+// keep streams with replicas. All identities but those of executors from outside
+// stay within a process, so servers share nothing but the secret of executors
+// and the password of routes. An account is the same on each of them: who sits
+// behind a wall on one server sits behind it on all, and what passes a wall on
+// one reaches those on the other side anywhere.
+//
+//	node n1 ─┐             ┌─ node n2          streams, elections, interest
+//	callers ─┤ n1 ◀═══════▶ n2 ├─ callers      pass the routes, in clear
+//	executors┘   ╲═▶ n3 ◀═╱    └ executors
+//
+// Before a planned stop [Broker.StepDown] lets others lead; who will never come
+// back is taken out with [Broker.RemovePeer]; [Broker.Health] tells how it is.
+// None of them deletes anything.
 //
 // # Identities and walls
 //
@@ -40,6 +58,9 @@
 //     is a process of its own comes over TCP with a name that nobody has to know
 //     before, and with the key that the node's secret gives that name
 //     ([Config.ExecutorSecret], exec/credential).
+//     No name of a server's own executor ([Config.Reserved]) is among them.
+//   - The servers' own account tells how they are and takes orders about the
+//     cluster ([Broker.SystemConn]).
 //   - A caller is whoever connects without credentials, over TCP or in this
 //     process ([Broker.CallerConn]). Wrong credentials are refused.
 //
