@@ -32,6 +32,9 @@ type Info struct {
 	Bytes    uint64
 	Replicas int
 	Leader   string // the server that leads, "" for a server alone
+	// Online is how many replicas are known to be there, the leader among them:
+	// those that it heard of late. 0 when nobody leads.
+	Online int
 }
 
 // Expect is the condition of an append.

@@ -18,6 +18,12 @@ import (
 // can hold a stream.
 func startCluster(t *testing.T) []*server.Server {
 	t.Helper()
+	return formCluster(t, func(*server.Server) {})
+}
+
+// formCluster is startCluster that tells of each server as soon as it runs.
+func formCluster(t *testing.T, started func(*server.Server)) []*server.Server {
+	t.Helper()
 	servers := make([]*server.Server, 3)
 	for i := range servers {
 		o := options(t.TempDir())
@@ -41,6 +47,7 @@ func startCluster(t *testing.T) []*server.Server {
 			eventually(t, "the first server listens for routes", func() bool { return s.ClusterAddr() != nil })
 		}
 		servers[i] = s
+		started(s)
 	}
 	eventually(t, "a leader that knows all three", func() bool {
 		for _, s := range servers {
@@ -54,7 +61,7 @@ func startCluster(t *testing.T) []*server.Server {
 }
 
 // createReplicated makes the stream anew.
-func createReplicated(t *testing.T, nc *nats.Conn, cfg Config) *Log {
+func createReplicated(t testing.TB, nc *nats.Conn, cfg Config) *Log {
 	t.Helper()
 	cfg.Replicas = 3
 	if l, err := Open(t.Context(), nc, cfg); err == nil {
@@ -104,7 +111,7 @@ func TestCluster(t *testing.T) {
 }
 
 // settle appends until the outcome is known.
-func settle(t *testing.T, l *Log, last uint64, id string) uint64 {
+func settle(t testing.TB, l *Log, last uint64, id string) uint64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -10,8 +10,8 @@ import (
 
 // Config is how a log is made and used. The zero value is a log on one server.
 type Config struct {
-	// Replicas is how many servers hold the stream: 1, 3 or 5. Only Create
-	// reads it. Defaults to 1.
+	// Replicas is how many servers hold the stream: 1, 3 or 5. Create makes so
+	// many, Open wants them or more. Defaults to 1.
 	Replicas int
 	// AppendTimeout bounds one try of Append; then its outcome is unknown.
 	// Defaults to 2s.

@@ -12,6 +12,11 @@
 //	                                    └───────┬───────┘
 //	Get, Next, Info ◀── asked of the leader ────┤
 //	Follow ◀── a consumer in memory, pulled ────┘   jump or silence: look, then go on or ErrDamaged
+//	       ◀── Get by Get where there is none
+//
+// On a cluster everything but Create and Scale needs nothing but a leader of the
+// stream. A consumer lives on one server and needs the cluster's leader to be
+// made anew; Follow goes on without one until it gets it.
 //
 // # Concurrency
 //

@@ -94,7 +94,7 @@ func (f *follower) round(ctx context.Context) error {
 	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is closed
 	p, err := f.newPuller(ctx, sub.Subject)
 	if err != nil {
-		return err
+		return f.walk(ctx, err)
 	}
 	defer p.close()
 	if err := p.request(); err != nil {
@@ -156,7 +156,12 @@ func (f *follower) message(ctx context.Context, m *nats.Msg) error {
 	case seq > f.next:
 		return f.missing(ctx)
 	}
-	if err := f.deliver(message(m.Subject, f.next, m.Header, m.Data)); err != nil {
+	return f.pass(message(m.Subject, f.next, m.Header, m.Data))
+}
+
+// pass delivers the next message.
+func (f *follower) pass(m eventlog.Message) error {
+	if err := f.deliver(m); err != nil {
 		return final{err}
 	}
 	f.last = f.next

@@ -50,9 +50,50 @@ type infoResponse struct {
 		LastSeq  uint64 `json:"last_seq"`
 		Deleted  uint64 `json:"num_deleted"`
 	} `json:"state"`
-	Cluster struct {
-		Leader string `json:"leader"`
-	} `json:"cluster"`
+	Cluster *clusterInfo `json:"cluster"` // nil for a server alone
+}
+
+// heardWithin is how fresh a replica's last sign of life must be. One that was
+// never heard, or is dead, can show 0.
+const heardWithin = 2 * time.Second
+
+// clusterInfo is who holds the stream, as its leader sees it.
+type clusterInfo struct {
+	Leader   string `json:"leader"`
+	Replicas []struct {
+		Name    string `json:"name"`
+		Current bool   `json:"current"`
+		Offline bool   `json:"offline"`
+		Active  int64  `json:"active"` // nanoseconds since it was heard
+	} `json:"replicas"` // but for the leader
+}
+
+// online counts the replicas that can be relied on, and those of them that have
+// what the leader has.
+func (c *clusterInfo) online() (online, current int) {
+	if c == nil {
+		return 1, 1
+	}
+	if c.Leader == "" {
+		return 0, 0 // who says so has not heard of anybody
+	}
+	online, current = 1, 1
+	for _, r := range c.Replicas {
+		if !r.Offline && r.Active > 0 && r.Active < int64(heardWithin) {
+			online++
+			if r.Current {
+				current++
+			}
+		}
+	}
+	return online, current
+}
+
+func (c *clusterInfo) leader() string {
+	if c == nil {
+		return ""
+	}
+	return c.Leader
 }
 
 // Get implements eventlog.Log. The stream's leader answers.
@@ -100,17 +141,11 @@ func message(subject string, seq uint64, h nats.Header, body []byte) eventlog.Me
 // answers from its past. A stream that was deleted, or made anew since Open, is
 // eventlog.ErrDamaged.
 func (l *Log) Info(ctx context.Context) (eventlog.Info, error) {
-	var resp infoResponse
-	if err := l.ask(ctx, "$JS.API.STREAM.INFO."+eventlog.Stream, nil, &resp); err != nil {
+	resp, err := l.info(ctx)
+	if err != nil {
 		return eventlog.Info{}, err
 	}
-	if resp.Error != nil {
-		return eventlog.Info{}, readError(resp.Error)
-	}
-	if !resp.Created.Equal(l.created) {
-		return eventlog.Info{}, fmt.Errorf("%w: it is another one, made at %s: restore its files or a backup",
-			eventlog.ErrDamaged, resp.Created.Format(eventlog.TimeLayout))
-	}
+	online, _ := resp.Cluster.online()
 	return eventlog.Info{
 		FirstSeq: max(resp.State.FirstSeq, 1), // the server says 0 of a stream that never held anything
 		LastSeq:  resp.State.LastSeq,
@@ -118,8 +153,25 @@ func (l *Log) Info(ctx context.Context) (eventlog.Info, error) {
 		Deleted:  resp.State.Deleted,
 		Bytes:    resp.State.Bytes,
 		Replicas: resp.Config.Replicas,
-		Leader:   resp.Cluster.Leader,
+		Leader:   resp.Cluster.leader(),
+		Online:   online,
 	}, nil
+}
+
+// info is the server's answer about the very stream that was opened.
+func (l *Log) info(ctx context.Context) (infoResponse, error) {
+	var resp infoResponse
+	if err := l.ask(ctx, "$JS.API.STREAM.INFO."+eventlog.Stream, nil, &resp); err != nil {
+		return resp, err
+	}
+	if resp.Error != nil {
+		return resp, readError(resp.Error)
+	}
+	if !resp.Created.Equal(l.created) {
+		return resp, fmt.Errorf("%w: it is another one, made at %s: restore its files or a backup",
+			eventlog.ErrDamaged, resp.Created.Format(eventlog.TimeLayout))
+	}
+	return resp, nil
 }
 
 // ask sends a request to the server's API and reads the answer into resp.

@@ -40,6 +40,10 @@ var _ eventlog.Log = (*Log)(nil)
 // Create makes the stream. It is for a cluster that has never had one: it must
 // not be called because a stream was not found. One that is there with the same
 // settings is left as it is; one with others is an error.
+//
+// With replicas it may be called while the cluster forms: it tries until there
+// is a leader and a server for each replica, or ctx ends. A try whose answer was
+// lost does no harm, as the next one finds what it made.
 func Create(ctx context.Context, nc *nats.Conn, cfg Config) error {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -49,17 +53,27 @@ func Create(ctx context.Context, nc *nats.Conn, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, cfg.ReadTimeout)
-	defer cancel()
-	if _, err := api.CreateStream(ctx, settings(cfg)); err != nil {
+	err = tryCreate(ctx, api, cfg)
+	for cfg.Replicas > 1 && forming(err) && pause(ctx, clusterPause) {
+		err = tryCreate(ctx, api, cfg)
+	}
+	if err != nil {
 		return fmt.Errorf("create stream %s: %w", eventlog.Stream, err)
 	}
 	return nil
 }
 
+// tryCreate tries once.
+func tryCreate(ctx context.Context, api js.JetStream, cfg Config) error {
+	ctx, cancel := context.WithTimeout(ctx, cfg.ReadTimeout)
+	defer cancel()
+	_, err := api.CreateStream(ctx, settings(cfg))
+	return err
+}
+
 // Open binds to the stream that is there. It returns ErrNoStream if there is
-// none, and refuses one whose settings could lose or hide a message, naming the
-// setting. It does not look for holes: that is Integrity.
+// none, and refuses one whose settings could lose or hide a message, or that has
+// fewer replicas than Config.Replicas, naming the setting. It does not look for holes: that is Integrity.
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -79,7 +93,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		return nil, fmt.Errorf("open %s: %w", eventlog.Stream, err)
 	}
 	info := stream.CachedInfo()
-	if err := trust(info.Config); err != nil {
+	if err := trust(info.Config, cfg.Replicas); err != nil {
 		return nil, err
 	}
 	return &Log{nc: nc, js: api, cfg: cfg, created: info.Created, buffer: followBuffer}, nil
@@ -108,7 +122,7 @@ func settings(cfg Config) js.StreamConfig {
 }
 
 // trust says which setting of a stream forbids to rely on it.
-func trust(c js.StreamConfig) error {
+func trust(c js.StreamConfig, replicas int) error {
 	var wrong []string
 	must := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -117,6 +131,7 @@ func trust(c js.StreamConfig) error {
 	}
 	must(slices.Equal(c.Subjects, []string{eventlog.SubjectPrefix + "*"}), "subjects is %q and must be %q", c.Subjects, eventlog.SubjectPrefix+"*")
 	must(c.Storage == js.FileStorage, "storage is %s and must be File", c.Storage)
+	must(c.Replicas >= replicas, "num_replicas is %d and must be %d or more", c.Replicas, replicas)
 	must(c.PersistMode == js.DefaultPersistMode, "persist_mode is %s and must be default", c.PersistMode)
 	must(c.Retention == js.LimitsPolicy, "retention is %s and must be Limits", c.Retention)
 	must(c.Discard == js.DiscardNew, "discard is %s and must be New", c.Discard)

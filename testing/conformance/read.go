@@ -55,7 +55,7 @@ func info(t *testing.T, log eventlog.Log) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.FirstSeq != 1 || got.LastSeq != messages || got.Messages != messages || got.Deleted != 0 || got.Replicas < 1 {
+		if got.FirstSeq != 1 || got.LastSeq != messages || got.Messages != messages || got.Deleted != 0 || got.Replicas < 1 || got.Online < 1 {
 			t.Errorf("got %+v, want %d messages from 1 on, no holes, a replica", got, messages)
 		}
 		if (got.Bytes > 0) != (messages > 0) {
