@@ -16,13 +16,13 @@ import (
 
 // startCluster runs three servers, joined over loopback, and waits until they
 // can hold a stream.
-func startCluster(t *testing.T) []*server.Server {
+func startCluster(t testing.TB) []*server.Server {
 	t.Helper()
 	return formCluster(t, func(*server.Server) {})
 }
 
 // formCluster is startCluster that tells of each server as soon as it runs.
-func formCluster(t *testing.T, started func(*server.Server)) []*server.Server {
+func formCluster(t testing.TB, started func(*server.Server)) []*server.Server {
 	t.Helper()
 	servers := make([]*server.Server, 3)
 	for i := range servers {

@@ -247,9 +247,8 @@ func TestFollowOutlivesTheServerOfItsConsumer(t *testing.T) {
 		worst = max(worst, time.Since(stored))
 		<-time.After(20 * time.Millisecond)
 	}
-	led := slices.ContainsFunc(rest, (*server.Server).JetStreamIsLeader)
-	t.Logf("worst lag %s in %s; a leader of the cluster by then: %t", worst.Round(time.Millisecond), time.Since(start).Round(time.Millisecond), led)
-	if !led && worst > 3*time.Second {
+	t.Logf("worst lag %s in %s", worst.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
+	if worst > 3*time.Second { // electing takes 4 s and more
 		t.Errorf("following stood still for %s", worst)
 	}
 }
