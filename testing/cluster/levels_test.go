@@ -169,6 +169,9 @@ func offered(t *testing.T, c *client.Client, level string) bool {
 	if err != nil || r.Error != nil && r.Error.Type != "SandboxUnavailable" {
 		t.Fatalf("%s: %+v, %v", level, r.Error, err)
 	}
+	if r.Error != nil {
+		t.Logf("%s: %s", level, r.Error.Message)
+	}
 	return r.Error == nil
 }
 

@@ -78,10 +78,11 @@ class Sandbox:
         self.filter = _filter(os.uname().machine) if _libc is not None else None
 
     def levels(self):
-        """Each level with "" if it can be entered, or why not: it is tried."""
+        """Each level with "" if it can be entered, or why not: it is tried, and what
+        failed once more, for a moment of a full machine must not lower it for good."""
         found = {"none": ""}
         for level in LEVELS[1:]:
-            found[level] = self._tried(level)
+            found[level] = self._tried(level) and self._tried(level)
         return found
 
     def _tried(self, level):
