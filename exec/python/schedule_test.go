@@ -142,22 +142,14 @@ func TestThreadsSchedule(t *testing.T) {
 func TestAThreadThatStillAsksCostsTheWorker(t *testing.T) {
 	r := open(t, python.Config{})
 	body := warm(t)
-	pid := func() (pid int) {
-		completed(t, r, body("import os; return os.getpid()"), &pid)
-		return pid
-	}
-	before := pid()
-	asked, ended := make(chan struct{}), make(chan struct{})
+	before := pidOf(t, r, body("import os; return os.getpid()"))
 	j := body("import threading, time\nfrom valstorm import schedule\nthreading.Thread(target=schedule, args=('f',), kwargs={'after': 1}).start()\ntime.sleep(0.2)")
 	j.Schedule = func(context.Context, wire.Item) (wire.ScheduleAnswer, error) {
-		close(asked)
 		time.Sleep(500 * time.Millisecond) // the run ends meanwhile
 		return wire.ScheduleAnswer{ID: "sci_1"}, nil
 	}
-	go func() { <-asked; close(ended) }()
 	completed(t, r, j, new(any))
-	<-ended
-	if after := pid(); after == before {
+	if after := pidOf(t, r, body("import os; return os.getpid()")); after == before {
 		t.Error("the worker serves on")
 	}
 }
@@ -219,11 +211,7 @@ func TestAQuestionThatIsNoneEndsTheRun(t *testing.T) {
 func TestAQuestionThatWasBrokenOffCostsTheWorker(t *testing.T) {
 	r := open(t, python.Config{})
 	body := warm(t)
-	pid := func() (pid int) {
-		completed(t, r, body("import os; return os.getpid()"), &pid)
-		return pid
-	}
-	before := pid()
+	before := pidOf(t, r, body("import os; return os.getpid()"))
 	j := body("import signal\nfrom valstorm import schedule\ndef late(*_):\n    raise ValueError\nsignal.signal(signal.SIGALRM, late)\nsignal.setitimer(signal.ITIMER_REAL, 0.1)\n" +
 		"try:\n    schedule('f', after=1)\nexcept ValueError:\n    return 'broken off'")
 	j.Schedule = func(context.Context, wire.Item) (wire.ScheduleAnswer, error) {
@@ -234,7 +222,7 @@ func TestAQuestionThatWasBrokenOffCostsTheWorker(t *testing.T) {
 	if completed(t, r, j, &got); got != "broken off" {
 		t.Fatalf("returned %q", got)
 	}
-	if after := pid(); after == before {
+	if after := pidOf(t, r, body("import os; return os.getpid()")); after == before {
 		t.Error("the worker serves on")
 	}
 }
