@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench kill9 triggers sim chaos pythons
+.PHONY: help build run cluster test race lint bench kill9 triggers sim chaos faults pythons
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,10 +18,22 @@ build: ## build bin/belfry
 run: build ## build, and run a node with its data in ./data
 	./bin/belfry up --data ./data
 
-# One package at a time: those that start real processes keep time.
+CLUSTER_NATS := nats://127.0.0.1:4221,nats://127.0.0.1:4222,nats://127.0.0.1:4223
+CLUSTER_JOIN := 127.0.0.1:7421,127.0.0.1:7422,127.0.0.1:7423
+cluster: build ## build, run three nodes with their data in ./data/n1 to n3, and show how they are
+	@trap 'trap - INT TERM EXIT; kill 0; wait' INT TERM EXIT; \
+	for n in 1 2 3; do \
+		./bin/belfry node --name n$$n --data ./data/n$$n --bootstrap-expect 3 --join $(CLUSTER_JOIN) --log-level warn \
+			--nats-addr 127.0.0.1:422$$n --http-addr 127.0.0.1:842$$n --raft-addr 127.0.0.1:742$$n --cluster-addr 127.0.0.1:622$$n & \
+	done; \
+	while sleep 3; do ./bin/belfry --nats $(CLUSTER_NATS) cluster status | sed '/^stream/,$$d'; done
+
+# Packages whose tests start real processes or servers keep time: one of them at a time.
+KEEP_TIME := ./testing/cluster ./testing/chaos ./exec/python ./exec/process ./eventlog/jetstream ./node/broker ./node/cluster
 test: ## run every test once, with the race detector
 	$(GO) build -race ./...
-	$(GO) test -race -p 1 -timeout 15m ./...
+	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(KEEP_TIME))")
+	$(GO) test -race -p 1 -timeout 15m $(KEEP_TIME)
 
 race: ## run every test three times over, to meet races that hide
 	$(GO) test -race -p 1 -timeout 45m -count=3 ./...
@@ -62,6 +74,12 @@ sim: ## simulated clusters for SIM_MINUTES (10) on every core, or SIM_SEEDS of t
 CHAOS_MINUTES ?= 10
 chaos: ## break real processes, disks and files for CHAOS_MINUTES (10), judged after each round
 	CHAOS_MINUTES=$(CHAOS_MINUTES) $(GO) test -count=1 -v -timeout 0 ./testing/chaos
+
+FAULTS ?= kill owner,kill raft,kill stream,stop owner,stop raft,stop stream,freeze owner,freeze raft,kill executor,two gone,kill all,restart rolling
+FAULTS_TIMES ?= 3
+FAULTS_RATE ?= 200
+faults: ## lose each role of three nodes FAULTS_TIMES (3) times, FAULTS_RATE (200) runs due each second, judged; prints how late runs were
+	FAULTS="$(FAULTS)" FAULTS_TIMES=$(FAULTS_TIMES) FAULTS_RATE=$(FAULTS_RATE) FAULTS_AFTER=8 $(GO) test -count=1 -run TestFaultsByRole -v -timeout 0 ./testing/cluster
 
 $(GOLANGCI_LINT):
 	GOBIN="$(CURDIR)/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

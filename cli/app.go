@@ -22,6 +22,7 @@ belfry item create --name greet --in 10s --function hello --data '{"to": "Ann"}'
 		Flags: globalFlags(),
 		Commands: []*cli.Command{
 			t.command(upVerb()),
+			t.command(nodeVerb()),
 			t.execCommand(),
 			t.functionCommand(),
 			t.triggerCommand(),

@@ -29,49 +29,58 @@ func upVerb() verb {
 	return verb{
 		name: "up", usage: "run all of Belfry in this process, until interrupted",
 		example: "belfry up --data /var/lib/belfry",
-		flags: []cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "`DIR` for everything that is kept", Value: "./belfry-data"},
-			&cli.StringFlag{Name: "nats-addr", Usage: "`ADDRESS` for NATS, where callers ask", Value: "127.0.0.1:4222"},
-			&cli.StringFlag{Name: "http-addr", Usage: "`ADDRESS` for HTTP: health, metrics, the page", Value: "127.0.0.1:8420"},
-			&cli.StringFlag{Name: "raft-addr", Usage: "`ADDRESS` for Raft, where nodes meet", Value: "127.0.0.1:7420"},
-			pythonProgram(), sandboxLevel(), slots(),
-			yes("no-exec", "run no executor here: others run the functions, see belfry exec"),
-			envFile(),
-			logLevel(),
-		},
-		do: func(ctx context.Context, s *session) error {
-			logger, err := s.logger()
-			if err != nil {
-				return err
-			}
-			env, err := s.functionEnv(logger)
-			if err != nil {
-				return err
-			}
-			cfg := node.Config{
-				DataDir:  s.line.String("data"),
-				NATSAddr: s.line.String("nats-addr"),
-				HTTPAddr: s.line.String("http-addr"),
-				RaftAddr: s.line.String("raft-addr"),
-				Python:   s.line.String("python"),
-				Sandbox:  s.line.String("sandbox"),
-				Slots:    s.line.Int("slots"),
-				NoExec:   s.line.Bool("no-exec"),
-				Version:  Version,
-				Logger:   logger,
-
-				FunctionEnv: env,
-			}
-			if err := cfg.WithDefaults().Validate(); err != nil {
-				return usagef("%v: see belfry up --help", err)
-			}
-			n, err := node.New(cfg)
-			if err != nil {
-				return err
-			}
-			return s.serve(ctx, n)
-		},
+		flags:   serverFlags(),
+		do:      func(ctx context.Context, s *session) error { return s.node(ctx, "up", nil) },
 	}
+}
+
+// serverFlags are those of whatever serves the API.
+func serverFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "data", Usage: "`DIR` for everything that is kept", Value: "./belfry-data"},
+		&cli.StringFlag{Name: "nats-addr", Usage: "`ADDRESS` for NATS, where callers ask", Value: "127.0.0.1:4222"},
+		&cli.StringFlag{Name: "http-addr", Usage: "`ADDRESS` for HTTP: health, metrics, the page", Value: "127.0.0.1:8420"},
+		&cli.StringFlag{Name: "raft-addr", Usage: "`ADDRESS` for Raft, where nodes meet", Value: "127.0.0.1:7420"},
+		pythonProgram(), sandboxLevel(), slots(),
+		yes("no-exec", "run no executor here: others run the functions, see belfry exec"),
+		envFile(),
+		logLevel(),
+	}
+}
+
+// node runs a node, alone or as a member of a cluster.
+func (s *session) node(ctx context.Context, command string, member *node.ClusterConfig) error {
+	logger, err := s.logger()
+	if err != nil {
+		return err
+	}
+	env, err := s.functionEnv(logger)
+	if err != nil {
+		return err
+	}
+	cfg := node.Config{
+		DataDir:  s.line.String("data"),
+		NATSAddr: s.line.String("nats-addr"),
+		HTTPAddr: s.line.String("http-addr"),
+		RaftAddr: s.line.String("raft-addr"),
+		Python:   s.line.String("python"),
+		Sandbox:  s.line.String("sandbox"),
+		Slots:    s.line.Int("slots"),
+		NoExec:   s.line.Bool("no-exec"),
+		Cluster:  member,
+		Version:  Version,
+		Logger:   logger,
+
+		FunctionEnv: env,
+	}
+	if err := cfg.WithDefaults().Validate(); err != nil {
+		return usagef("%v: see belfry %s --help", err, command)
+	}
+	n, err := node.New(cfg)
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx, n)
 }
 
 func logLevel() cli.Flag {

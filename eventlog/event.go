@@ -69,7 +69,8 @@ type Event struct {
 	Partition int
 	Actor     string
 	// Cause is the id of the request. One that begins with GeneratedCause was
-	// made by a node for a request without an id, and is not remembered.
+	// made by a node for a request without an id, and is not remembered, but for
+	// one that begins with HopCause.
 	Cause string
 	// CauseIndex is the position in a request that holds many, else -1.
 	CauseIndex int
@@ -78,6 +79,16 @@ type Event struct {
 
 // GeneratedCause is how causes begin that no caller chose.
 const GeneratedCause = "~"
+
+// HopCause is how those of them begin under which a node asked another one. They
+// are remembered like a caller's id, since a hop that loses its answer is
+// repeated. No caller can use one: it begins as a generated cause.
+const HopCause = GeneratedCause + "~"
+
+// Remembered says whether what a request did is remembered under its cause.
+func Remembered(cause string) bool {
+	return cause != "" && (!strings.HasPrefix(cause, GeneratedCause) || strings.HasPrefix(cause, HopCause))
+}
 
 // Type is the type of the event's payload.
 func (e *Event) Type() Type { return e.Data.eventType() }

@@ -31,8 +31,13 @@ type Info struct {
 	Deleted  uint64 // holes
 	Bytes    uint64
 	Replicas int
+	Heard    int    // of the replicas, those that the leader hears, itself included
 	Leader   string // the server that leads, "" for a server alone
 }
+
+// Majority says whether the leader that told this hears more than half of the
+// replicas. One that does not may tell of the past.
+func (i Info) Majority() bool { return 2*i.Heard > i.Replicas }
 
 // Expect is the condition of an append.
 type Expect struct {

@@ -35,5 +35,14 @@ func (b bus) Subscribe(subject string, handle func(string, []byte)) (func(), err
 	return func() { _ = sub.Unsubscribe() }, b.nc.Flush()
 }
 
+// Listen is service.Config.Listen.
+func (b bus) Listen(subject string, handle func(*nats.Msg)) (func(), error) {
+	sub, err := b.nc.Subscribe(subject, handle)
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = sub.Unsubscribe() }, b.nc.Flush()
+}
+
 // pendingBytesMax bounds what executors may have said and we not yet heard.
 const pendingBytesMax = 256 << 20

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type Config struct {
 	// NATSAddr, HTTPAddr and RaftAddr are host:port of loopback addresses.
 	// They default to 127.0.0.1:4222, 127.0.0.1:8420 and 127.0.0.1:7420.
 	NATSAddr, HTTPAddr, RaftAddr string
+	// Cluster makes the node a member of a cluster; nil is a node alone.
+	Cluster *ClusterConfig
 	// DontListen opens no port: a program that embeds a node talks to it through
 	// CallerConn. The addresses mean nothing then, and HTTP is not served.
 	DontListen bool
@@ -46,8 +49,32 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// ClusterConfig is what a member of a cluster has besides.
+type ClusterConfig struct {
+	// Name of the node and of its lane, unique in the cluster for all time.
+	Name string
+	// Addr is host:port at which the members' NATS servers meet. Defaults to
+	// 127.0.0.1:6222.
+	Addr string
+	// Join are Raft addresses of members; the node's own may be among them.
+	Join []string
+	// Expect forms a new cluster once that many nodes that belong to none have
+	// met. 0 joins one that there is.
+	Expect int
+	// Insecure lets other machines reach the node, which anybody may then use.
+	Insecure bool
+}
+
 // Name is the name of a standalone node and of its executor.
 const Name = "local"
+
+// name is that of the node, of its lane and of its executor.
+func (c Config) name() string {
+	if c.Cluster == nil {
+		return Name
+	}
+	return c.Cluster.Name
+}
 
 // Intervals, in units of Config.Idle.
 const (
@@ -71,6 +98,11 @@ func (c Config) WithDefaults() Config {
 			*field = value
 		}
 	}
+	if c.Cluster != nil && c.Cluster.Addr == "" {
+		own := *c.Cluster
+		own.Addr = "127.0.0.1:6222"
+		c.Cluster = &own
+	}
 	if c.Idle == 0 {
 		c.Idle = time.Second
 	}
@@ -88,18 +120,70 @@ func (c Config) Validate() error {
 	if c.Idle < idleMin {
 		return fmt.Errorf("an idle interval of %s is too short: use %s or more", c.Idle, idleMin)
 	}
-	for _, a := range []struct{ flag, addr string }{
-		{"--nats-addr", c.NATSAddr}, {"--http-addr", c.HTTPAddr}, {"--raft-addr", c.RaftAddr},
-	} {
-		if err := loopback(a.addr); err != nil && !c.DontListen {
-			return fmt.Errorf("%s %s: %w", a.flag, a.addr, err)
-		}
+	if err := c.validateAddresses(); err != nil && !c.DontListen {
+		return err
+	}
+	if err := c.Cluster.validate(c.RaftAddr); err != nil {
+		return err
 	}
 	if c.Slots < 0 {
 		return fmt.Errorf("--slots %d: use 1 or more", c.Slots)
 	}
 	return nil
 }
+
+func (c Config) validateAddresses() error {
+	addresses := []struct{ flag, addr string }{
+		{"--nats-addr", c.NATSAddr}, {"--http-addr", c.HTTPAddr}, {"--raft-addr", c.RaftAddr},
+	}
+	insecure := false
+	if c.Cluster != nil {
+		addresses = append(addresses, struct{ flag, addr string }{"--cluster-addr", c.Cluster.Addr})
+		insecure = c.Cluster.Insecure
+	}
+	for _, a := range addresses {
+		err := loopback(a.addr)
+		if errors.Is(err, errNotLoopback) && c.Cluster != nil {
+			if err = nil; !insecure {
+				err = errSayInsecure
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", a.flag, a.addr, err)
+		}
+	}
+	return nil
+}
+
+func (c *ClusterConfig) validate(raft string) error {
+	switch {
+	case c == nil:
+		return nil
+	case !namePattern.MatchString(c.Name):
+		return fmt.Errorf("--name %q cannot be used: give 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", c.Name)
+	case c.Name == Name:
+		return fmt.Errorf("--name %s is that of a node alone: choose another", Name)
+	case c.Expect != 0 && c.Expect != 3 && c.Expect != 5:
+		return fmt.Errorf("--bootstrap-expect %d: a cluster begins with 3 or 5 nodes", c.Expect)
+	case len(c.Join) == 0:
+		return errors.New("a node needs others to meet: name their --raft-addr with --join")
+	case len(c.Join) == 1 && c.Join[0] == raft:
+		return errors.New("--join names this node alone: name the --raft-addr of the others, too")
+	}
+	for _, addr := range c.Join {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("--join %s: an address is written host:port, such as 127.0.0.1:7420", addr)
+		}
+	}
+	return nil
+}
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+var (
+	errNotLoopback = errors.New("this is not a loopback address: Belfry has no security yet, so only loopback is served")
+	errSayInsecure = errors.New("this is not a loopback address, and Belfry has no security yet, so whoever reaches it may do everything: use a loopback address, or say --insecure")
+)
 
 // loopback refuses every address that other machines could reach.
 func loopback(addr string) error {
@@ -110,5 +194,5 @@ func loopback(addr string) error {
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return errors.New("this is not a loopback address: Belfry has no security yet, so only loopback is served")
+	return errNotLoopback
 }

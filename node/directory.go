@@ -11,12 +11,14 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oklog/ulid/v2"
 )
 
 // directory is a data directory in use.
 type directory struct {
 	path string
 	lock *os.File
+	is   identity
 }
 
 // identity is the file belfry.json: what the directory's content belongs to.
@@ -24,17 +26,22 @@ type identity struct {
 	Mode   string `json:"mode"` // standalone or clustered
 	Node   string `json:"node"`
 	Format int    `json:"format"`
+	// Instance names the directory itself, in a cluster: the name of a node whose
+	// directory was lost is never taken for that node.
+	Instance string `json:"instance,omitzero"`
 }
 
 const (
 	identityFile   = "belfry.json"
 	lockFile       = "belfry.lock"
 	modeStandalone = "standalone"
+	modeClustered  = "clustered"
 	formatNow      = 1
 )
 
-// openDirectory makes or takes a data directory, for this process alone.
-func openDirectory(path string) (*directory, error) {
+// openDirectory makes or takes the data directory of a node, for this process
+// alone.
+func openDirectory(path, node string, clustered bool) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory %s cannot be made (%w): choose another with --data", path, cause(err))
 	}
@@ -46,8 +53,8 @@ func openDirectory(path string) (*directory, error) {
 		holder, _ := os.ReadFile(lock.Name()) // for the message only
 		return nil, errors.Join(fmt.Errorf("data directory %s is in use by another belfry (process %s): stop it, or choose another with --data", path, strings.TrimSpace(string(holder))), lock.Close())
 	}
-	d := &directory{path, lock}
-	if err := d.identify(); err != nil {
+	d := &directory{path: path, lock: lock}
+	if err := d.identify(node, clustered); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	if err := errors.Join(lock.Truncate(0), writeAt(lock, fmt.Sprintln(os.Getpid()))); err != nil {
@@ -71,7 +78,11 @@ func cause(err error) error {
 }
 
 // identify reads belfry.json, or writes it into an empty directory.
-func (d *directory) identify() error {
+func (d *directory) identify(node string, clustered bool) error {
+	is := identity{Mode: modeStandalone, Node: node, Format: formatNow}
+	if clustered {
+		is.Mode, is.Instance = modeClustered, ulid.Make().String()
+	}
 	file := filepath.Join(d.path, identityFile)
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +95,8 @@ func (d *directory) identify() error {
 				return fmt.Errorf("data directory %s holds %s and no %s: it is not Belfry's; choose an empty one with --data", d.path, e.Name(), identityFile)
 			}
 		}
-		return d.write(file, identity{Mode: modeStandalone, Node: Name, Format: formatNow})
+		d.is = is
+		return d.write(is)
 	}
 	if err != nil {
 		return fmt.Errorf("%s cannot be read (%w): choose another directory with --data", file, cause(err))
@@ -94,26 +106,37 @@ func (d *directory) identify() error {
 		return fmt.Errorf("%s is damaged (%w): restore it from a backup", file, err)
 	}
 	switch {
-	case found.Mode != modeStandalone:
+	case found.Mode != is.Mode && clustered:
+		return fmt.Errorf("data directory %s belongs to a %s node: start it with \"belfry up\", or choose another with --data", d.path, found.Mode)
+	case found.Mode != is.Mode:
 		return fmt.Errorf("data directory %s belongs to a %s node: start it with \"belfry node\", or choose another with --data", d.path, found.Mode)
+	case found.Node != node:
+		return fmt.Errorf("data directory %s belongs to node %s, not %s: give that --name, or choose another directory with --data", d.path, found.Node, node)
 	case found.Format != formatNow:
 		return fmt.Errorf("data directory %s has format %d, this version of belfry knows %d: use the version that wrote it", d.path, found.Format, formatNow)
 	}
+	d.is = found
 	return nil
 }
 
-// write puts the identity in place as a whole or not at all.
-func (d *directory) write(file string, is identity) error {
+// write keeps the identity.
+func (d *directory) write(is identity) error {
 	raw, err := json.Marshal(is, jsontext.WithIndent("  "))
 	if err != nil {
 		return err
 	}
+	return d.replace(identityFile, append(raw, '\n'))
+}
+
+// replace puts a file in place as a whole or not at all.
+func (d *directory) replace(name string, content []byte) error {
+	file := d.join(name)
 	temporary := file + ".new"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("data directory %s is not writable (%w): choose another with --data", d.path, cause(err))
 	}
-	_, err = f.Write(append(raw, '\n'))
+	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close(), os.Rename(temporary, file))
 }
 

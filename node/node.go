@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +20,7 @@ import (
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/coordinator"
 	"github.com/belfryhq/belfry/node/scheduler"
 	"github.com/belfryhq/belfry/node/service"
 	"github.com/belfryhq/belfry/node/web"
@@ -25,7 +28,8 @@ import (
 
 // Node is everything in one process.
 type Node struct {
-	cfg Config
+	cfg     Config
+	process string // names this start of the node
 
 	dir       *directory
 	raft      *cluster.Cluster
@@ -34,6 +38,8 @@ type Node struct {
 	log       *eventstream.Log
 	scheduler *scheduler.Scheduler
 	web       *web.Server
+	// coordinator is nil in a node alone.
+	coordinator *coordinator.Coordinator
 
 	undo    []func() // what Stop does, in reverse
 	stopped bool
@@ -44,6 +50,9 @@ const (
 	leaderTimeout = 10 * time.Second
 	// executorTimeout bounds the wait for the node's own executor.
 	executorTimeout = 15 * time.Second
+	// gonePatience is how long the servers of a cluster may say that they know no
+	// stream before it is believed: longer than they take to elect who leads.
+	gonePatience = 15 * time.Second
 	// scrubPatience is how long a start waits for all messages to be read:
 	// some 300,000. Those of a longer log are read while it serves.
 	scrubPatience = time.Second
@@ -52,14 +61,14 @@ const (
 // New makes a node that does nothing yet.
 func New(cfg Config) (*Node, error) {
 	cfg = cfg.WithDefaults()
-	return &Node{cfg: cfg}, cfg.Validate()
+	return &Node{cfg: cfg, process: ulid.Make().String()}, cfg.Validate()
 }
 
 // Start brings the node up and returns when it serves. After an error, Stop
 // takes down what had been started.
 func (n *Node) Start(ctx context.Context) error {
 	// 1. The data directory is ours alone, and a standalone node's.
-	dir, err := openDirectory(n.cfg.DataDir)
+	dir, err := openDirectory(n.cfg.DataDir, n.cfg.name(), n.cfg.Cluster != nil)
 	if err != nil {
 		return err
 	}
@@ -110,13 +119,14 @@ func (n *Node) Start(ctx context.Context) error {
 		return err
 	}
 
-	// 8. The others may know where we are.
-	if err := n.raft.PutMember(ctx, cluster.Member{
-		Name: Name, Raft: n.raft.Addr(), NATS: n.broker.ClientURL(), HTTP: n.httpAddr(), Version: n.cfg.Version,
-	}); err != nil {
+	// 8. The others may know where we are, and give us our share.
+	if err := n.raft.PutMember(ctx, n.self()); err != nil {
 		return err
 	}
 	n.beside(n.raiseLowWater)
+	if err := n.startCoordinator(); err != nil {
+		return err
+	}
 
 	// 9. A stream with holes is not served.
 	return n.awaitScrub(scrubbed)
@@ -177,16 +187,22 @@ func (n *Node) startPython() (exec.Runtime, error) {
 }
 
 func (n *Node) startRaft(ctx context.Context) error {
-	var err error
-	n.raft, err = cluster.Start(ctx, cluster.Config{
-		Name: Name, Addr: n.cfg.RaftAddr, DontListen: n.cfg.DontListen, Dir: n.dir.path, Bootstrap: true,
+	cfg := cluster.Config{
+		Name: n.cfg.name(), Addr: n.cfg.RaftAddr, DontListen: n.cfg.DontListen, Dir: n.dir.path, Bootstrap: true,
 		HeartbeatTimeout: n.cfg.Idle, Logger: n.cfg.Logger,
-	})
-	if err != nil {
+	}
+	if n.cfg.Cluster != nil {
+		n.meet(&cfg)
+	}
+	var err error
+	if n.raft, err = cluster.Start(ctx, cfg); err != nil {
 		return err
 	}
 	n.later(n.raft.Stop)
 	waiting, cancel := context.WithTimeout(ctx, leaderTimeout)
+	if n.cfg.Cluster != nil { // for the others, however long they take
+		waiting, cancel = context.WithCancel(ctx)
+	}
 	defer cancel()
 	if err := n.raft.WaitLeader(waiting); err != nil {
 		return fmt.Errorf("raft found no leader: %w", err)
@@ -202,14 +218,24 @@ func (n *Node) startBroker(ctx context.Context) error {
 			return err
 		}
 	}
-	n.broker, err = broker.Start(ctx, broker.Config{
-		Name: Name, Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
-		Executors: []string{Name}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
-	})
-	if err != nil {
+	cfg := broker.Config{
+		Name: n.cfg.name(), Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
+		Executors: []string{n.cfg.name()}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+	}
+	if n.cfg.Cluster != nil {
+		if err := n.route(ctx, &cfg); err != nil {
+			return err
+		}
+	}
+	if n.broker, err = broker.Start(ctx, cfg); err != nil {
 		return err
 	}
 	n.later(n.broker.Stop)
+	if n.cfg.Cluster != nil {
+		if err := n.waitServers(ctx); err != nil {
+			return err
+		}
+	}
 	n.nc, err = n.broker.NodeConn("node")
 	return err
 }
@@ -217,32 +243,49 @@ func (n *Node) startBroker(ctx context.Context) error {
 // openStream finds the event stream, or makes it if there never was one. A
 // stream that existed and is gone is never made anew.
 func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
-	stream := n.raft.State().Stream
-	cfg := eventstream.Config{Logger: n.cfg.Logger}
-	if stream.Phase != cluster.PhaseCreated {
-		var err error
-		if stream, err = n.raft.IntendStream(ctx, ulid.Make().String()); err != nil {
-			return stream, err
-		}
-		if err := eventstream.Create(ctx, n.nc, cfg); err != nil {
-			return stream, err
-		}
-	}
-	log, err := eventstream.Open(ctx, n.nc, cfg)
-	if errors.Is(err, eventstream.ErrNoStream) {
-		return stream, fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))
-	}
+	// Asked of who leads, as our own state may lag: the first id that was offered
+	// is the stream's, and only until it was created may it be made.
+	stream, err := n.raft.IntendStream(ctx, ulid.Make().String())
 	if err != nil {
 		return stream, err
 	}
-	n.log = log
+	cfg := n.streamConfig()
+	if stream.Phase != cluster.PhaseCreated {
+		if err := n.createStream(ctx, cfg); err != nil {
+			return stream, err
+		}
+	}
 	if stream.Phase == cluster.PhaseCreated {
 		stream.LowWater = max(stream.LowWater, 1) // the genesis was there
 	}
-	if err := n.whole(ctx, stream.LowWater); err != nil {
-		return stream, fmt.Errorf("%w (they are in %s)", err, n.dir.join("nats"))
+	begun := time.Now()
+	return stream, n.patiently(ctx, "read the event stream", func() error {
+		err := n.openLog(ctx, cfg, stream)
+		if missing := (gone{}); errors.As(err, &missing) && n.cfg.Cluster != nil && time.Since(begun) < gonePatience {
+			return eventstream.ErrNoStream // a server that has just begun to lead may not know it yet
+		}
+		return err
+	})
+}
+
+// gone is a stream that existed and that NATS does not know.
+type gone struct{ error }
+
+func (g gone) Unwrap() error { return g.error }
+
+// openLog opens the event stream, if it is all that Raft remembers.
+func (n *Node) openLog(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (err error) {
+	n.log, err = eventstream.Open(ctx, n.nc, cfg)
+	if errors.Is(err, eventstream.ErrNoStream) {
+		return gone{fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))}
 	}
-	return stream, nil
+	if err != nil {
+		return err
+	}
+	if err := n.whole(ctx, stream.LowWater); err != nil {
+		return fmt.Errorf("%w (they are in %s)", err, n.dir.join("nats"))
+	}
+	return nil
 }
 
 // whole says whether the log is, up to what Raft remembers and from its first
@@ -262,8 +305,8 @@ func (n *Node) whole(ctx context.Context, remembered uint64) error {
 func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error {
 	var err error
 	n.scheduler, err = scheduler.New(scheduler.Config{
-		Node: Name, Process: ulid.Make().String(), Version: n.cfg.Version,
-		Log: n.log, Alone: true, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
+		Node: n.cfg.name(), Process: n.process, Version: n.cfg.Version,
+		Log: n.log, Alone: n.cfg.Cluster == nil, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
 		SnapshotFile: n.dir.join("snapshot"), Housekeeping: n.cfg.Idle, AnnounceEvery: n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
@@ -277,12 +320,12 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 }
 
 func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
-	nc, err := n.broker.ExecutorConn(Name)
+	nc, err := n.broker.ExecutorConn(n.cfg.name())
 	if err != nil {
 		return err
 	}
 	executor, err := exec.New(exec.Config{
-		Name: Name, Slots: n.cfg.Slots, AnnounceEvery: n.cfg.Idle, OwnerSilence: ownerIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+		Name: n.cfg.name(), Slots: n.cfg.Slots, AnnounceEvery: n.cfg.Idle, OwnerSilence: ownerIdles * n.cfg.Idle, Logger: n.cfg.Logger,
 	}, nc, runtime)
 	if err != nil {
 		return err
@@ -299,7 +342,7 @@ func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
 	})
 	waiting, cancel := context.WithTimeout(ctx, executorTimeout)
 	defer cancel()
-	if err := n.scheduler.WaitExecutor(waiting, Name); err != nil {
+	if err := n.scheduler.WaitExecutor(waiting, n.cfg.name()); err != nil {
 		return fmt.Errorf("the node's own executor did not join: %w", err)
 	}
 	return nil
@@ -310,7 +353,7 @@ func (n *Node) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output, err := openOutput(ctx, js, n.broker.MaxStore(), n.cfg.Logger)
+	output, err := openOutput(ctx, js, n.replicas(), n.broker.MaxStore(), n.cfg.Logger)
 	if err != nil {
 		return err
 	}
@@ -319,15 +362,20 @@ func (n *Node) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	name := "" // a node alone passes nothing on
+	if n.cfg.Cluster != nil {
+		name = n.cfg.name()
+	}
 	s := service.New(service.Config{
-		Callers: callers, Node: n.nc, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
-		Status: n.status, Output: output,
+		Callers: callers, Node: n.nc, Name: name, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
+		Status: n.status, Output: output, Listen: bus{n.nc}.Listen,
 	})
 	if err := s.Start(); err != nil {
 		return err
 	}
 	n.later(s.Stop)
-	return nil
+	n.later(n.broker.StopServing)
+	return n.broker.ServeLocally()
 }
 
 func (n *Node) startWeb() (err error) {
@@ -356,13 +404,15 @@ func (n *Node) httpAddr() string {
 // status fills what only the cluster knows of cluster.status.
 func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
 	st.Leader = n.raft.Leader()
-	for _, m := range n.raft.State().Members {
+	members := n.raft.State().Members
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		m := members[name]
 		role := "follower"
 		if m.Name == st.Leader {
 			role = "leader"
 		}
 		st.Nodes = append(st.Nodes, api.NodeStatus{
-			Name: m.Name, Role: role, Alive: m.Name == Name,
+			Name: m.Name, Role: role, Alive: n.alive(m.Name),
 			NATS: m.NATS, Raft: m.Raft, HTTP: m.HTTP, Version: m.Version,
 		})
 	}
@@ -381,7 +431,7 @@ func (n *Node) raiseLowWater(ctx context.Context) {
 		case <-tick.C:
 		}
 		seq := n.scheduler.LastSeq()
-		if seq == raised {
+		if seq == raised || !n.raft.IsLeader() { // one is enough
 			continue
 		}
 		switch err := n.raft.RaiseLowWater(ctx, n.raft.State().Stream.ID, seq); {
@@ -419,7 +469,7 @@ func (n *Node) CallerConn(name string) (*nats.Conn, error) { return n.broker.Cal
 
 // ExecutorConn connects the executor of the node's Name, within the process: for
 // a program that brings its own, with Config.NoExec. Otherwise as CallerConn.
-func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.broker.ExecutorConn(Name) }
+func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.broker.ExecutorConn(n.cfg.name()) }
 
 // Done is closed when the node has ended by itself: see Err.
 func (n *Node) Done() <-chan struct{} { return n.scheduler.Done() }

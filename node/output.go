@@ -24,6 +24,8 @@ const (
 	outputShare   = 8 // of a small disk it may fill one in so many
 	outputCount   = 100_000
 	outputSubject = "belfry.logs.>"
+	// outputPatience bounds one try of making it.
+	outputPatience = 2 * time.Second
 )
 
 // output is the stream of outputs.
@@ -34,15 +36,32 @@ type output struct {
 
 // openOutput makes the stream of outputs, or brings its limits up to date. The
 // server sets aside what it may fill, of the most that all streams may.
-func openOutput(ctx context.Context, js jetstream.JetStream, most int64, logger *slog.Logger) (*output, error) {
-	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+func openOutput(ctx context.Context, js jetstream.JetStream, replicas int, most int64, logger *slog.Logger) (*output, error) {
+	limit := min(int64(outputBytes), most/outputShare)
+	if replicas > 1 {
+		limit = outputBytes // the same on all nodes, whatever their disks
+	}
+	cfg := jetstream.StreamConfig{
 		Name: outputStream, Subjects: []string{outputSubject}, Storage: jetstream.FileStorage,
-		MaxAge: outputAge, MaxBytes: min(outputBytes, most/outputShare), MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
-	})
+		Replicas: replicas, MaxAge: outputAge, MaxBytes: limit, MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
+	}
+	stream, err := tryOutput(ctx, js, cfg)
+	// Servers that have just found together may not hear the first question.
+	for err != nil && replicas > 1 && ctx.Err() == nil {
+		logger.Debug("the stream of outputs cannot be made yet; trying again", "error", err)
+		time.Sleep(againAfter)
+		stream, err = tryOutput(ctx, js, cfg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", outputStream, err)
 	}
 	return &output{stream, newWakers(stream, logger)}, nil
+}
+
+func tryOutput(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, outputPatience)
+	defer cancel()
+	return js.CreateOrUpdateStream(ctx, cfg)
 }
 
 // Read implements service.Output.

@@ -34,7 +34,7 @@ func openTestOutput(t *testing.T) (o *output, store func(chunk string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err = openOutput(t.Context(), js, 1<<30, slog.New(slog.DiscardHandler)); err != nil {
+	if o, err = openOutput(t.Context(), js, 1, 1<<30, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(o.wakers.close)

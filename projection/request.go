@@ -2,7 +2,6 @@ package projection
 
 import (
 	"hash/fnv"
-	"strings"
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
@@ -33,7 +32,7 @@ func hashRequest(id string) uint64 {
 
 func (m *requestMemory) remember(e *eventlog.Event, seq uint64) {
 	m.forget(e.Time - eventlog.Time(RequestMemory.Milliseconds()))
-	if e.Cause == "" || strings.HasPrefix(e.Cause, eventlog.GeneratedCause) {
+	if !eventlog.Remembered(e.Cause) {
 		return
 	}
 	m.add(request{hashRequest(e.Cause), seq, e.Time})

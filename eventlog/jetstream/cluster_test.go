@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -16,30 +15,26 @@ import (
 
 // startCluster runs three servers, joined over loopback, and waits until they
 // can hold a stream.
-func startCluster(t *testing.T) []*server.Server {
+func startCluster(t *testing.T) ([]*server.Server, *wires) {
 	t.Helper()
 	servers := make([]*server.Server, 3)
+	w := newWires(t, len(servers))
 	for i := range servers {
 		o := options(t.TempDir())
 		o.ServerName = fmt.Sprintf("n%d", i+1)
 		o.DontListen, o.Host, o.Port = false, "127.0.0.1", -1 // routes wait for the listener
-		o.Cluster = server.ClusterOpts{Name: "belfry", Host: "127.0.0.1", Port: -1}
-		if i > 0 {
-			o.Routes = []*url.URL{{Scheme: "nats", Host: servers[0].ClusterAddr().String()}}
-		} else {
-			// A server that knows of no other counts itself alone.
-			o.JetStreamMaxMemory, o.JetStreamMaxStore = -1, -1
-			o.Routes = []*url.URL{{Scheme: "nats", Host: "127.0.0.1:1"}}
-		}
+		// Nobody finds it but by the wires.
+		o.Cluster = server.ClusterOpts{Name: "belfry", Host: "127.0.0.1", Port: -1, Advertise: "127.0.0.1:1"}
+		o.JetStreamMaxMemory, o.JetStreamMaxStore = -1, -1
+		o.Routes = w.routes(i)
 		s, err := server.NewServer(o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.Start()
 		t.Cleanup(func() { stopServer(s) })
-		if i == 0 {
-			eventually(t, "the first server listens for routes", func() bool { return s.ClusterAddr() != nil })
-		}
+		eventually(t, "the server listens for routes", func() bool { return s.ClusterAddr() != nil })
+		w.listens(i, s)
 		servers[i] = s
 	}
 	eventually(t, "a leader that knows all three", func() bool {
@@ -50,7 +45,7 @@ func startCluster(t *testing.T) []*server.Server {
 		}
 		return false
 	})
-	return servers
+	return servers, w
 }
 
 // createReplicated makes the stream anew.
@@ -74,7 +69,8 @@ func createReplicated(t *testing.T, nc *nats.Conn, cfg Config) *Log {
 
 // TestCluster: three replicas keep the same promises.
 func TestCluster(t *testing.T) {
-	servers := startCluster(t)
+	t.Parallel()
+	servers, _ := startCluster(t)
 	t.Run("conformance", func(t *testing.T) {
 		nc := connect(t, servers[0])
 		conformance.Log(t, func(t *testing.T) eventlog.Log { return createReplicated(t, nc, Config{}) })

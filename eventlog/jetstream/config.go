@@ -10,8 +10,8 @@ import (
 
 // Config is how a log is made and used. The zero value is a log on one server.
 type Config struct {
-	// Replicas is how many servers hold the stream: 1, 3 or 5. Only Create
-	// reads it. Defaults to 1.
+	// Replicas is how many servers hold the stream: 1, 3 or 5. Create makes so
+	// many; Open goes by what it finds. Defaults to 1.
 	Replicas int
 	// AppendTimeout bounds one try of Append; then its outcome is unknown.
 	// Defaults to 2s.
@@ -20,15 +20,20 @@ type Config struct {
 	ReadTimeout time.Duration
 	// Heartbeat is how often the server gives a sign of life while Follow has
 	// nothing to deliver; after three without one Follow begins anew where it
-	// is. Defaults to 500ms.
+	// is. Defaults to 500ms and, with several replicas, to 250ms, so that the
+	// loss of a server costs a second; then it is at least 100ms.
 	Heartbeat time.Duration
 	// TailCheck is how often an idle Follow compares where it stands with the
 	// stream's last sequence: a server that cannot read a message stays silent.
-	// Defaults to 2s.
+	// Defaults to 2s and, with several replicas, to 1s.
 	TailCheck time.Duration
 	// PullBytes bounds what one request of Follow brings; at most two are under
-	// way. Defaults to 4 MiB.
+	// way. Several replicas push, within the server's own window. Defaults to
+	// 2 MiB.
 	PullBytes int
+	// DamagePatience is how long several replicas must look damaged to be so.
+	// Defaults to eventlog.DamagePatience.
+	DamagePatience time.Duration
 	// Logger hears when Follow had to begin anew. Defaults to none.
 	Logger *slog.Logger
 }
@@ -46,12 +51,21 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 500 * time.Millisecond
+		if c.Replicas > 1 {
+			c.Heartbeat = 250 * time.Millisecond
+		}
 	}
 	if c.TailCheck == 0 {
 		c.TailCheck = 2 * time.Second
+		if c.Replicas > 1 {
+			c.TailCheck = time.Second
+		}
 	}
 	if c.PullBytes == 0 {
 		c.PullBytes = 2 << 20
+	}
+	if c.DamagePatience == 0 {
+		c.DamagePatience = eventlog.DamagePatience
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -64,7 +78,7 @@ func (c Config) Validate() error {
 	switch {
 	case c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5:
 		return fmt.Errorf("replicas is %d: set it to 1, 3 or 5", c.Replicas)
-	case c.AppendTimeout <= 0, c.ReadTimeout <= 0, c.Heartbeat <= 0, c.TailCheck <= 0:
+	case c.AppendTimeout <= 0, c.ReadTimeout <= 0, c.Heartbeat <= 0, c.TailCheck <= 0, c.DamagePatience <= 0:
 		return fmt.Errorf("a time-out or interval of the log is negative: leave it out for its default")
 	case c.Heartbeat > pullExpires/2:
 		return fmt.Errorf("heartbeat is %s: set it to at most %s", c.Heartbeat, pullExpires/2)

@@ -13,11 +13,8 @@ import (
 )
 
 const (
-	// followBuffer is the room for messages that came and wait for deliver. It
-	// holds two requests of small commits; what does not fit is pulled again.
-	followBuffer = 1 << 15
 	// retryMin and retryMax bound the pause before Follow begins anew.
-	retryMin, retryMax = 50 * time.Millisecond, time.Second
+	retryMin, retryMax = 50 * time.Millisecond, 250 * time.Millisecond
 	// silentMax is how many heartbeats may be missed.
 	silentMax = 3
 )
@@ -44,6 +41,9 @@ type follower struct {
 	// that breaks swallows them, and longer with each round that heard nothing.
 	wait  time.Duration
 	heard bool // this round heard a message or a sign of life
+	// shape and hole are the doubts whether the stream as a whole, and the next
+	// message, are damaged.
+	shape, hole eventlog.Doubt
 	// suspect is the sequence that the last look at the tail found stored but
 	// not delivered, 0 for none.
 	suspect uint64
@@ -53,7 +53,8 @@ type follower struct {
 // ctx ends, its cause is returned. A start that is no longer kept, because the
 // front of the history was cut, is eventlog.ErrNotFound.
 func (l *Log) Follow(ctx context.Context, seq uint64, deliver func(eventlog.Message) error) error {
-	f := &follower{log: l, deliver: deliver, next: max(seq, 1)}
+	patient := eventlog.Doubt{Patience: l.cfg.DamagePatience}
+	f := &follower{log: l, deliver: deliver, next: max(seq, 1), shape: patient, hole: patient}
 	pause := retryMin
 	for {
 		if f.wait = min(2*f.wait, l.cfg.ReadTimeout); f.heard || f.wait == 0 {
@@ -92,20 +93,35 @@ func (f *follower) round(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is closed
-	p, err := f.newPuller(ctx, sub.Subject)
+	s, err := f.begin(ctx, sub.Subject)
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	if err := p.request(); err != nil {
-		return err
+	defer s.close()
+	return f.receive(ctx, s, arrived)
+}
+
+// source is a consumer at the server.
+type source interface {
+	// handled counts a message that was delivered.
+	handled(m *nats.Msg) error
+	// status takes a note of the server.
+	status(m *nats.Msg) error
+	// close lets the server forget the consumer.
+	close()
+}
+
+// begin makes a consumer whose messages come to inbox.
+func (f *follower) begin(ctx context.Context, inbox string) (source, error) {
+	if f.log.replicas > 1 {
+		return f.newPusher(ctx, inbox)
 	}
-	return f.receive(ctx, p, arrived)
+	return f.newPuller(ctx, inbox)
 }
 
 // receive delivers what arrives and watches for silence and for messages that
 // do not come.
-func (f *follower) receive(ctx context.Context, p *puller, arrived <-chan *nats.Msg) error {
+func (f *follower) receive(ctx context.Context, s source, arrived <-chan *nats.Msg) error {
 	beat := time.NewTicker(f.log.cfg.Heartbeat)
 	defer beat.Stop()
 	silent, idle := 0, 0 // heartbeats without any sign, without a message
@@ -116,7 +132,7 @@ func (f *follower) receive(ctx context.Context, p *puller, arrived <-chan *nats.
 		case m := <-arrived:
 			silent = 0
 			if isStatus(m) {
-				if err := p.status(m); err != nil {
+				if err := s.status(m); err != nil {
 					return err
 				}
 				f.heard = true
@@ -126,7 +142,7 @@ func (f *follower) receive(ctx context.Context, p *puller, arrived <-chan *nats.
 			if err := f.message(ctx, m); err != nil {
 				return err
 			}
-			if err := p.handled(m); err != nil {
+			if err := s.handled(m); err != nil {
 				return err
 			}
 		case <-beat.C:
@@ -159,20 +175,23 @@ func (f *follower) message(ctx context.Context, m *nats.Msg) error {
 	if err := f.deliver(message(m.Subject, f.next, m.Header, m.Data)); err != nil {
 		return final{err}
 	}
+	_ = f.hole.Judge(nil, 1, time.Time{}) // there is none
 	f.last = f.next
 	f.next++
 	return nil
 }
 
-// check asks for the stream's state and says what forbids to go on.
+// check asks for the stream's state and says what forbids to go on. What a
+// leader without a majority tells forbids nothing: what it sends was committed,
+// and what it does not know it may yet learn.
 func (f *follower) check(ctx context.Context) (eventlog.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
-	info, err := f.log.Info(ctx)
-	if err != nil {
+	info, err := f.log.look(ctx)
+	if err != nil || !info.Majority() {
 		return info, err
 	}
-	if err := info.Check(f.last); err != nil {
+	if err := f.shape.Judge(info.Check(f.last), info.Replicas, time.Now()); err != nil {
 		return info, err
 	}
 	if f.next < info.FirstSeq {
@@ -210,8 +229,12 @@ func (f *follower) missing(ctx context.Context) error {
 	case !errors.Is(err, eventlog.ErrNotFound):
 		return err
 	}
-	if _, err := f.check(ctx); err != nil {
+	info, err := f.check(ctx)
+	switch {
+	case err != nil:
 		return err
+	case !info.Majority():
+		return errSkipped
 	}
-	return unreadable(f.next)
+	return f.hole.Judge(unreadable(f.next), info.Replicas, time.Now())
 }

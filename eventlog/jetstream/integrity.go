@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
 )
@@ -16,8 +17,27 @@ var errEnd = errors.New("the end is reached")
 // holes, and that its first message, the remembered one and its last can be
 // read. It is ErrDamaged if not. It costs four requests. It does not read what
 // lies between, where the server itself does not know of a flipped bit until
-// somebody asks for that message: that is Scrub.
+// somebody asks for that message: that is Scrub. Several replicas are looked at
+// again, for Config.DamagePatience, before they count as damaged, and while
+// nobody leads a majority of them, until ctx ends.
 func (l *Log) Integrity(ctx context.Context, remembered uint64) error {
+	doubt := eventlog.Doubt{Patience: l.cfg.DamagePatience}
+	for {
+		err := doubt.Judge(l.whole(ctx, remembered), l.replicas, time.Now())
+		again := errors.Is(err, eventlog.ErrDoubtful) || errors.Is(err, ErrNoMajority) || errors.Is(err, ErrNoLeader)
+		if !again {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// whole is one look of Integrity.
+func (l *Log) whole(ctx context.Context, remembered uint64) error {
 	info, err := l.Info(ctx)
 	if err != nil {
 		return err

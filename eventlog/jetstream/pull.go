@@ -14,6 +14,9 @@ import (
 )
 
 const (
+	// pullBuffer is the room for messages that came and wait for deliver. It
+	// holds two requests of small commits; what does not fit is pulled again.
+	pullBuffer = 1 << 15
 	// pullExpires is how long the server keeps a request of Follow.
 	pullExpires = 30 * time.Second
 	// pullBatch is the server's bound in messages, out of reach: bytes bound a
@@ -38,6 +41,8 @@ type puller struct {
 	bytes   int    // handled since the latest request
 	refused int    // requests that ended without a message, in a row
 }
+
+var _ source = (*puller)(nil)
 
 // newPuller makes a consumer that begins at the next sequence. It lives in the
 // memory of one server, acknowledges nothing and dies with it.
@@ -65,7 +70,8 @@ func (f *follower) newPuller(ctx context.Context, inbox string) (*puller, error)
 	if err != nil {
 		return nil, fmt.Errorf("create a consumer: %w", err)
 	}
-	return &puller{log: l, name: consumer.CachedInfo().Name, inbox: inbox, body: body}, nil
+	p := &puller{log: l, name: consumer.CachedInfo().Name, inbox: inbox, body: body}
+	return p, p.request()
 }
 
 // close lets the server forget the consumer at once. Nobody waits for it: one

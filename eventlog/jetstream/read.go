@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -51,9 +52,38 @@ type infoResponse struct {
 		Deleted  uint64 `json:"num_deleted"`
 	} `json:"state"`
 	Cluster struct {
-		Leader string `json:"leader"`
+		Leader   string `json:"leader"`
+		Replicas []struct {
+			Offline bool  `json:"offline"`
+			Active  int64 `json:"active"` // nanoseconds since a sign of life
+		} `json:"replicas"`
 	} `json:"cluster"`
 }
+
+// heardWithin is how long ago a leader must have heard of a replica: a sign of
+// life goes round each second.
+const heardWithin = 2 * time.Second
+
+// heard counts the replicas that the leader hears, itself included. One that it
+// never heard of is active since 0.
+func (r *infoResponse) heard() int {
+	n := 1
+	for _, replica := range r.Cluster.Replicas {
+		if !replica.Offline && 0 < replica.Active && replica.Active < int64(heardWithin) {
+			n++
+		}
+	}
+	return n
+}
+
+// Answers that are none.
+var (
+	// ErrNoLeader: nobody leads the stream's replicas.
+	ErrNoLeader = errors.New("the event stream has no leader")
+	// ErrNoMajority: who answered hears less than a majority of the replicas
+	// and may tell of the past.
+	ErrNoMajority = errors.New("the event stream's leader does not hear a majority of its replicas")
+)
 
 // Get implements eventlog.Log. The stream's leader answers.
 func (l *Log) Get(ctx context.Context, seq uint64) (eventlog.Message, error) {
@@ -75,7 +105,7 @@ func (l *Log) get(ctx context.Context, req getRequest) (eventlog.Message, error)
 	}
 	switch {
 	case resp.Error != nil:
-		return eventlog.Message{}, readError(resp.Error)
+		return eventlog.Message{}, l.readError(resp.Error)
 	case resp.Message == nil:
 		return eventlog.Message{}, fmt.Errorf("read %s: the server's answer holds no message", eventlog.Stream)
 	}
@@ -96,20 +126,36 @@ func message(subject string, seq uint64, h nats.Header, body []byte) eventlog.Me
 	}
 }
 
-// Info implements eventlog.Log. A leader that was cut off and does not know it
-// answers from its past. A stream that was deleted, or made anew since Open, is
-// eventlog.ErrDamaged.
+// Info implements eventlog.Log. A leader that was cut off answers from its past;
+// within about two seconds it hears nobody, and then this is ErrNoMajority. A
+// stream that was deleted, or made anew since Open, is eventlog.ErrDamaged; with
+// several replicas only when it has been for Config.DamagePatience.
 func (l *Log) Info(ctx context.Context) (eventlog.Info, error) {
+	info, err := l.look(ctx)
+	if err == nil && !info.Majority() {
+		return eventlog.Info{}, fmt.Errorf("%w: %d of %d", ErrNoMajority, info.Heard, info.Replicas)
+	}
+	return info, err
+}
+
+// look is Info, whomever the leader hears.
+func (l *Log) look(ctx context.Context) (eventlog.Info, error) {
 	var resp infoResponse
 	if err := l.ask(ctx, "$JS.API.STREAM.INFO."+eventlog.Stream, nil, &resp); err != nil {
 		return eventlog.Info{}, err
 	}
 	if resp.Error != nil {
-		return eventlog.Info{}, readError(resp.Error)
+		return eventlog.Info{}, l.readError(resp.Error)
+	}
+	if resp.Config.Replicas > 1 && resp.Cluster.Leader == "" {
+		return eventlog.Info{}, ErrNoLeader
 	}
 	if !resp.Created.Equal(l.created) {
-		return eventlog.Info{}, fmt.Errorf("%w: it is another one, made at %s: restore its files or a backup",
-			eventlog.ErrDamaged, resp.Created.Format(eventlog.TimeLayout))
+		return eventlog.Info{}, l.identity(fmt.Errorf("%w: it is another one, made at %s: restore its files or a backup",
+			eventlog.ErrDamaged, resp.Created.Format(eventlog.TimeLayout)))
+	}
+	if err := l.identity(nil); err != nil {
+		return eventlog.Info{}, err
 	}
 	return eventlog.Info{
 		FirstSeq: max(resp.State.FirstSeq, 1), // the server says 0 of a stream that never held anything
@@ -118,11 +164,20 @@ func (l *Log) Info(ctx context.Context) (eventlog.Info, error) {
 		Deleted:  resp.State.Deleted,
 		Bytes:    resp.State.Bytes,
 		Replicas: resp.Config.Replicas,
+		Heard:    resp.heard(),
 		Leader:   resp.Cluster.Leader,
 	}, nil
 }
 
-// ask sends a request to the server's API and reads the answer into resp.
+// identity takes a finding about whether the stream is the one of Open.
+func (l *Log) identity(found error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost.Judge(found, l.replicas, time.Now())
+}
+
+// ask sends a request to the server's API and reads the answer into resp. With
+// several replicas it may be sent several times, so it must be one that can be.
 func (l *Log) ask(ctx context.Context, subject string, req, resp any) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.ReadTimeout)
 	defer cancel()
@@ -133,7 +188,7 @@ func (l *Log) ask(ctx context.Context, subject string, req, resp any) error {
 			return err
 		}
 	}
-	reply, err := l.nc.RequestWithContext(ctx, subject, body)
+	reply, err := l.request(ctx, subject, body)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", eventlog.Stream, err)
 	}
@@ -143,13 +198,48 @@ func (l *Log) ask(ctx context.Context, subject string, req, resp any) error {
 	return nil
 }
 
+// askAgain is how long an answer of several replicas is waited for before the
+// question is sent again: one that was on its way to a server that died is lost,
+// and nobody answers while a leader is elected.
+const askAgain = 500 * time.Millisecond
+
+// request asks and, with several replicas, asks again until there is an answer.
+// Any answer will do, however late: on a slow machine none may come in time.
+func (l *Log) request(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
+	if l.replicas <= 1 {
+		return l.nc.RequestWithContext(ctx, subject, body)
+	}
+	first, cancel := context.WithTimeout(ctx, askAgain)
+	reply, err := l.nc.RequestWithContext(first, subject, body)
+	cancel()
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return reply, err
+	}
+	answers, err := l.nc.SubscribeSync(l.nc.NewInbox())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answers.Unsubscribe() }() // fails only when the connection is closed
+	for {
+		if err := l.nc.PublishRequest(subject, answers.Subject, body); err != nil {
+			return nil, err
+		}
+		wait, cancel := context.WithTimeout(ctx, askAgain)
+		reply, err := answers.NextMsgWithContext(wait)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return reply, err
+		}
+	}
+}
+
 // readError translates a refusal of the server.
-func readError(e *apiError) error {
+func (l *Log) readError(e *apiError) error {
 	switch e.ErrCode {
 	case noMessage:
 		return eventlog.ErrNotFound
 	case noStream:
-		return fmt.Errorf("%w: %w: restore its files or a backup", eventlog.ErrDamaged, ErrNoStream)
+		return l.identity(fmt.Errorf("%w: %w: restore its files or a backup", eventlog.ErrDamaged, ErrNoStream))
 	}
 	return fmt.Errorf("read %s: %w", eventlog.Stream, e)
 }

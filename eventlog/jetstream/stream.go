@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,11 +29,18 @@ type Log struct {
 	nc  *nats.Conn
 	js  js.JetStream
 	cfg Config
+	// replicas is how many the stream had at Open.
+	replicas int
 	// created is when the stream was made: another one under the same name is
 	// not this log.
 	created time.Time
-	// buffer is followBuffer but in tests.
+	// buffer is the room for messages that wait for deliver, but in tests.
 	buffer int
+
+	mu sync.Mutex
+	// lost is the doubt whether the stream is there and the one of Open; each
+	// answer of the server tells. mu guards it.
+	lost eventlog.Doubt
 }
 
 var _ eventlog.Log = (*Log)(nil)
@@ -61,6 +69,7 @@ func Create(ctx context.Context, nc *nats.Conn, cfg Config) error {
 // none, and refuses one whose settings could lose or hide a message, naming the
 // setting. It does not look for holes: that is Integrity.
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
+	given := cfg
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -82,7 +91,14 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err := trust(info.Config); err != nil {
 		return nil, err
 	}
-	return &Log{nc: nc, js: api, cfg: cfg, created: info.Created, buffer: followBuffer}, nil
+	given.Replicas = max(info.Config.Replicas, 1)
+	cfg = given.WithDefaults()
+	buffer := pullBuffer
+	if cfg.Replicas > 1 {
+		cfg.Heartbeat, buffer = max(cfg.Heartbeat, pushHeartbeatMin), pushBuffer
+	}
+	return &Log{nc: nc, js: api, cfg: cfg, replicas: cfg.Replicas, created: info.Created, buffer: buffer,
+		lost: eventlog.Doubt{Patience: cfg.DamagePatience}}, nil
 }
 
 // settings are the stream's. DiscardNew has no effect while there are no

@@ -85,7 +85,7 @@ func (s *stream) info() eventlog.Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := uint64(len(s.messages))
-	return eventlog.Info{FirstSeq: 1, LastSeq: n, Messages: n - s.holes, Deleted: s.holes, Bytes: s.bytes, Replicas: 1}
+	return eventlog.Info{FirstSeq: 1, LastSeq: n, Messages: n - s.holes, Deleted: s.holes, Bytes: s.bytes, Replicas: 1, Heard: 1}
 }
 
 // wait is the message at seq or, if it is not stored yet, a channel that is

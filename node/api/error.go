@@ -74,6 +74,9 @@ type Error struct {
 	// Entity is the id of the record that stands in the way, for
 	// AlreadyExists; not sent.
 	Entity string `json:"-"`
+	// Owner is the node that decides this, as far as is known, for an Unavailable
+	// of one that does not; not sent to callers.
+	Owner string `json:"-"`
 }
 
 // ErrorBody is the body of a reply that refuses.

@@ -52,7 +52,14 @@ func Subject(user, entity, verb string) string {
 	return "belfry.api." + user + "." + entity + "." + verb
 }
 
-// UserOf is the caller named by a request's subject.
+// LocalSubject is where a node that is one of several hears what is asked at its
+// own NATS server, which sends it there. It begins as Subject does, since who may
+// ask for a user there may do so here.
+func LocalSubject(node, user, entity, verb string) string {
+	return Subject(user, entity, verb) + "." + node
+}
+
+// UserOf is the caller named by a request's subject, of either kind.
 func UserOf(subject string) string {
 	token := strings.SplitN(subject, ".", 4)
 	if len(token) < 4 {

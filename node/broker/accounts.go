@@ -11,6 +11,7 @@ const (
 	accountNode      = "BELFRY"
 	accountCallers   = "CALLERS"
 	accountExecutors = "EXECUTORS"
+	accountSystem    = "SYS"
 )
 
 // walls says which subjects pass from one account to another, in the server's

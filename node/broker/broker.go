@@ -54,14 +54,17 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	host, port, err := splitLoopback(cfg.Addr)
+	host, port, err := split(cfg.Addr, flagClients, cfg.insecure())
 	if err != nil {
 		return nil, err
 	}
 	if !cfg.DontListen {
-		if err := probe(host, port); err != nil {
+		if err := probe(host, port, flagClients); err != nil {
 			return nil, err
 		}
+	}
+	if err := cfg.Cluster.probe(); err != nil {
+		return nil, err
 	}
 	unlock, err := openStore(cfg.StoreDir)
 	if err != nil {
@@ -80,7 +83,7 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.ExecutorSecret); err != nil {
+	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.Reserved, b.cfg.ExecutorSecret); err != nil {
 		return err
 	}
 	opts, err := b.options(host, port)
@@ -100,7 +103,7 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	b.server.Start()
 	if fatal := log.Fatal(); fatal != nil {
 		if network := new(net.OpError); errors.As(fatal, &network) {
-			return listenError(host, port, network)
+			return listenError(host, port, flagClients, network)
 		}
 		return fmt.Errorf("nats server: %w", fatal)
 	}
@@ -140,6 +143,9 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 		opts.JetStreamMaxStore = limit
 	}
 	b.maxStore = opts.JetStreamMaxStore
+	if b.cfg.Cluster != nil {
+		return opts, b.cfg.Cluster.join(opts)
+	}
 	return opts, nil
 }
 

@@ -72,6 +72,7 @@ func TestStartRefusesWhatCannotWork(t *testing.T) {
 	taken := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	t.Cleanup(func() { _ = taken.Close() })
 	inUse := start(t, nil)
+	own := []string{"127.0.0.1:6222"}
 
 	const onlyLoopback = "is not a loopback address: Belfry has no security yet, so only loopback is served"
 	for _, test := range []struct {
@@ -99,6 +100,17 @@ func TestStartRefusesWhatCannotWork(t *testing.T) {
 		{"an executor whose name is two tokens", Config{Executors: []string{"a.b"}}, `executor name "a.b"`},
 		{"an executor without a name", Config{Executors: []string{""}}, `executor name ""`},
 		{"a server with an odd name", Config{Name: "A b"}, `name "A b"`},
+		{"routes without a password", Config{Cluster: &Cluster{Addr: "127.0.0.1:0", Members: own}}, "or --cluster-addr would admit anybody"},
+		{"routes without an address", Config{Cluster: &Cluster{Members: own, Password: "p"}}, `"" is not host:port: give one like 127.0.0.1:6222 with --cluster-addr`},
+		{"routes at an address of a network", Config{Cluster: &Cluster{Addr: "10.1.2.3:6222", Members: own, Password: "p"}}, "is not a loopback address: Belfry has no security yet, so only loopback is served; give one like 127.0.0.1:6222 with --cluster-addr"},
+		{"routes at a port out of range", Config{Cluster: &Cluster{Addr: "127.0.0.1:70000", Members: own, Password: "p"}}, "no valid port: give one like 127.0.0.1:6222 with --cluster-addr"},
+		{"insecure routes without a port", Config{Cluster: &Cluster{Addr: "10.1.2.3", Members: own, Password: "p", Insecure: true}}, "is not host:port: give one like 127.0.0.1:6222 with --cluster-addr"},
+		{"a member in a network", Config{Cluster: &Cluster{Addr: "127.0.0.1:0", Members: []string{"10.1.2.3:6222"}, Password: "p"}}, "10.1.2.3:6222\" is not a loopback address"},
+		{"routes to nobody", Config{Cluster: &Cluster{Addr: "127.0.0.1:0", Password: "p"}}, "set Cluster.Members"},
+		{
+			"routes at a port that is taken", Config{Cluster: &Cluster{Addr: taken.Addr().String(), Members: own, Password: "p"}},
+			"nats address " + taken.Addr().String() + " is taken: stop the other program or choose another with --cluster-addr",
+		},
 		{"a negative limit", Config{MaxStore: -1}, "limit of -1 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -36,6 +36,11 @@ type Config struct {
 	PingEvery time.Duration
 	// Executors names those for whom ExecutorConn works. Defaults to none.
 	Executors []string
+	// Cluster makes the server one of several; nil is a server alone.
+	Cluster *Cluster
+	// Reserved are further names that no executor of elsewhere may bear: those of
+	// the other nodes.
+	Reserved func(name string) bool
 	// ExecutorSecret admits executors that are processes of their own, under
 	// every name that is not among Executors. Defaults to admitting none.
 	ExecutorSecret credential.Secret
@@ -73,7 +78,10 @@ func (c Config) Validate() error {
 	if !validName(c.Name) {
 		return fmt.Errorf("name %q of the nats server: %w", c.Name, errBadName)
 	}
-	if _, _, err := splitLoopback(c.Addr); err != nil {
+	if _, _, err := split(c.Addr, flagClients, c.insecure()); err != nil {
+		return err
+	}
+	if err := c.Cluster.validate(); err != nil {
 		return err
 	}
 	if c.StoreDir == "" {
@@ -92,6 +100,8 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+func (c Config) insecure() bool { return c.Cluster != nil && c.Cluster.Insecure }
 
 var errBadName = errors.New("use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit")
 

@@ -43,6 +43,13 @@
 //   - A caller is whoever connects without credentials, over TCP or in this
 //     process ([Broker.CallerConn]). Wrong credentials are refused.
 //
+// # Several servers
+//
+// Servers that share a password ([Cluster]) are one: an account, its wall and its
+// streams are the same at each. What callers ask is answered by the service of the
+// node whose server they ask, while that serves ([Broker.ServeLocally]); before and
+// after it by any.
+//
 // # Concurrency
 //
 // A Broker is safe for concurrent use. The goroutines are those of the server

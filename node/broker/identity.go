@@ -24,20 +24,24 @@ type identity struct {
 // identities are all that the server knows, but for the executors that are
 // processes of their own: those have the keys that the secret gives their names.
 type identities struct {
-	node, service, caller identity
-	executors             map[string]identity
-	secret                credential.Secret
+	node, service, caller, system identity
+
+	executors map[string]identity
+	reserved  func(name string) bool
+	secret    credential.Secret
 }
 
-func newIdentities(executors []string, secret credential.Secret) (identities, error) {
+func newIdentities(executors []string, reserved func(string) bool, secret credential.Secret) (identities, error) {
 	ids := identities{
 		node:      identity{name: "node", account: accountNode, inbox: inboxNode, inProcess: true},
 		service:   identity{name: "service", account: accountCallers, inbox: inboxCaller, permissions: servicePermissions(), inProcess: true},
 		caller:    identity{name: "caller", account: accountCallers, inbox: inboxCaller, permissions: callerPermissions()},
+		system:    identity{name: "system", account: accountSystem, inbox: inboxNode, inProcess: true},
 		executors: make(map[string]identity, len(executors)),
+		reserved:  reserved,
 		secret:    secret,
 	}
-	for _, id := range []*identity{&ids.node, &ids.service, &ids.caller} {
+	for _, id := range []*identity{&ids.node, &ids.service, &ids.caller, &ids.system} {
 		if err := id.drawKey(); err != nil {
 			return identities{}, err
 		}
@@ -77,7 +81,7 @@ func (id *identity) take(key nkeys.KeyPair) (err error) {
 // find is the identity of a public key; name is what an executor says it is
 // called. Nothing is proven yet.
 func (ids identities) find(public, name string) (identity, bool) {
-	for _, id := range []identity{ids.node, ids.service, ids.caller} {
+	for _, id := range []identity{ids.node, ids.service, ids.caller, ids.system} {
 		if id.public == public {
 			return id, true
 		}
@@ -85,7 +89,7 @@ func (ids identities) find(public, name string) (identity, bool) {
 	if id, own := ids.executors[name]; own {
 		return id, id.public == public // a name of ours has no other key
 	}
-	if ids.secret.IsZero() || !validName(name) {
+	if ids.secret.IsZero() || !validName(name) || ids.reserved != nil && ids.reserved(name) {
 		return identity{}, false
 	}
 	key, err := ids.secret.Key(name)

@@ -61,33 +61,45 @@ func TestCallerIsRefusedAllButItsOwn(t *testing.T) {
 	b := start(t, nil)
 	stream := events(t, must(b.NodeConn("node"))(t))
 	for _, caller := range []*nats.Conn{nameless(t, b), must(b.CallerConn("caller"))(t)} {
-		for _, subject := range append(streamWrites(),
-			"belfry.run.default.e1", "belfry.exec.e1.cancel", "belfry.announce.e1",
-			"belfry.result.e1.3", "belfry.schedule.e1.3", "belfry.logs.e1.run.1", "_INBOX.somebody", "_INBOX_NODE.x", "_INBOX_e1.x",
-			"$JS.API.STREAM.INFO.OTHER", "$JS.API.INFO", "$JS.API.DIRECT.GET.BELFRY_EVENTS",
-		) {
-			refusedPublish(t, caller, subject)
-		}
-		for _, subject := range []string{
-			">", "*.>", "belfry.>", "belfry.events.>", "belfry.api.>", "belfry.run.>", "belfry.result.>",
-			"$SRV.>", "$JS.>", "$SYS.>", "_INBOX_node.>", "_INBOX_NODE.>", "_INBOX_e1.>",
-		} {
-			refusedSubscribe(t, caller, subject)
-		}
+		callersRefusals(t, caller)
 	}
 	unchanged(t, stream)
+}
+
+// callersRefusals demands all refusals of a caller.
+func callersRefusals(t *testing.T, caller *nats.Conn) {
+	t.Helper()
+	for _, subject := range append(streamWrites(),
+		"belfry.run.default.e1", "belfry.exec.e1.cancel", "belfry.announce.e1",
+		"belfry.result.e1.3", "belfry.schedule.e1.3", "belfry.logs.e1.run.1", "_INBOX.somebody", "_INBOX_NODE.x", "_INBOX_e1.x",
+		"belfry.node.n2.item.get",
+		"$JS.API.STREAM.INFO.OTHER", "$JS.API.INFO", "$JS.API.DIRECT.GET.BELFRY_EVENTS",
+	) {
+		refusedPublish(t, caller, subject)
+	}
+	for _, subject := range []string{
+		">", "*.>", "belfry.>", "belfry.events.>", "belfry.api.>", "belfry.run.>", "belfry.result.>", "belfry.node.>",
+		"belfry.api.admin.item.get.n1", "$SRV.>", "$JS.>", "$SYS.>", "_INBOX_node.>", "_INBOX_NODE.>", "_INBOX_e1.>",
+	} {
+		refusedSubscribe(t, caller, subject)
+	}
 }
 
 func TestExecutorIsRefusedAllButItsOwn(t *testing.T) {
 	b := start(t, nil)
 	stream := events(t, must(b.NodeConn("node"))(t))
-	executor := must(b.ExecutorConn("e1"))(t)
+	executorsRefusals(t, must(b.ExecutorConn("e1"))(t), "e1")
+	unchanged(t, stream)
+}
 
+// executorsRefusals demands all refusals of an executor.
+func executorsRefusals(t *testing.T, executor *nats.Conn, name string) {
+	t.Helper()
 	for _, subject := range append(streamWrites(),
-		"belfry.api.admin.item.create", "$SRV.PING",
+		"belfry.api.admin.item.create", "belfry.node.n2.item.get", "$SRV.PING",
 		"$JS.API.STREAM.INFO.BELFRY_EVENTS", "$JS.API.STREAM.MSG.GET.BELFRY_EVENTS",
-		"belfry.announce.other", "belfry.result.other.3", "belfry.result.e1", "belfry.schedule.other.3", "belfry.schedule.e1", "belfry.logs.other.run.1",
-		"belfry.run.default.e1", "belfry.run.default.other", "belfry.exec.other.cancel",
+		"belfry.announce.other", "belfry.result.other.3", "belfry.result."+name, "belfry.schedule.other.3", "belfry.schedule."+name, "belfry.logs.other.run.1",
+		"belfry.run.default."+name, "belfry.run.default.other", "belfry.exec.other.cancel",
 		"_INBOX.x", "_INBOX_NODE.x", "_INBOX_other.x",
 	) {
 		refusedPublish(t, executor, subject)
@@ -99,7 +111,6 @@ func TestExecutorIsRefusedAllButItsOwn(t *testing.T) {
 	} {
 		refusedSubscribe(t, executor, subject)
 	}
-	unchanged(t, stream)
 }
 
 func TestServiceConnectionOnlyAnswers(t *testing.T) {

@@ -56,8 +56,14 @@ func (a *attempts) lost(*nats.Conn, error) {
 // refused ends those whose subject an error of NATS names.
 func (a *attempts) refused(_ *nats.Conn, _ *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
-		a.interrupt(errForbidden, func(subject string) bool { return strings.Contains(err.Error(), strconv.Quote(subject)) })
+		a.interrupt(errForbidden, func(subject string) bool { return names(err, subject) })
 	}
+}
+
+// names says whether an error of NATS names a subject, or what a server of several
+// makes of it: it puts its node's name behind.
+func names(err error, subject string) bool {
+	return strings.Contains(err.Error(), strconv.Quote(subject)) || strings.Contains(err.Error(), `"`+subject+".")
 }
 
 func (a *attempts) interrupt(cause error, concerns func(subject string) bool) {

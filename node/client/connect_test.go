@@ -56,7 +56,8 @@ func TestAUserThatCannotBeIsRefusedBeforeItIsASubject(t *testing.T) {
 	}
 }
 
-// secured is a NATS server on which ann may ask as ann only.
+// secured is a NATS server on which ann may ask as ann only, and which sends what
+// is asked to its own node, as each of several does.
 func secured(t *testing.T) string {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
@@ -66,6 +67,9 @@ func secured(t *testing.T) string {
 		}}},
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.GlobalAccount().AddMapping("belfry.api.*.*.*", "belfry.api.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}.n1"); err != nil {
 		t.Fatal(err)
 	}
 	s.Start()

@@ -22,8 +22,9 @@ func (c *Cluster) Leader() string {
 func (c *Cluster) IsLeader() bool { return c.raft.State() == raft.Leader }
 
 // WaitLeader returns when a leader is known. If it is this node, State is then
-// current. It returns the cause of ctx when that ends first, and ErrStopped
-// when the Cluster was stopped.
+// current. It returns the cause of ctx when that ends first, ErrStopped when the
+// Cluster was stopped, and an ErrRefused that says why when the cluster lets this
+// node in no longer.
 func (c *Cluster) WaitLeader(ctx context.Context) error {
 	seen := make(chan raft.Observation, 1)
 	observer := raft.NewObserver(seen, false, func(o *raft.Observation) bool {
@@ -47,6 +48,8 @@ func (c *Cluster) WaitLeader(ctx context.Context) error {
 		case <-again:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-c.expelled:
+			return c.expulsion
 		case <-c.done:
 			return ErrStopped
 		}
@@ -55,19 +58,21 @@ func (c *Cluster) WaitLeader(ctx context.Context) error {
 
 // PutMember makes m a member, or replaces what is known of it.
 //
-// Like all commands it works on the leader only, and returns when the change is
-// on the disks of a majority and in the State of this node. Otherwise the error
-// wraps ErrNotLeader, ErrBusy, ErrUnknownOutcome, ErrRefused or ErrStopped, or
-// is the cause of a ctx that had ended before.
+// Like all commands it returns when the change is on the disks of a majority and
+// in the State of the leader; that of another node may lag. Where this node does
+// not lead, the leader is asked to do it, until ctx ends while there is none; a
+// node that does not listen on TCP, or belongs to no cluster, asks nobody. An
+// error wraps ErrNotLeader, ErrBusy, ErrUnknownOutcome, ErrRefused or ErrStopped,
+// or is the cause of a ctx that had ended before.
 func (c *Cluster) PutMember(ctx context.Context, m Member) error {
 	_, err := c.command(ctx, putMember{m})
 	return err
 }
 
 // PutPlan replaces the plan. A plan that names a node which is not a member is
-// refused.
+// refused. It works on the leader only: a plan is the work of who leads.
 func (c *Cluster) PutPlan(ctx context.Context, p Plan) error {
-	_, err := c.command(ctx, putPlan{p})
+	_, err := c.local(ctx, putPlan{p})
 	return err
 }
 
@@ -75,7 +80,8 @@ func (c *Cluster) PutPlan(ctx context.Context, p Plan) error {
 // id, and returns the stream there is: the first id that was announced wins,
 // for ever.
 func (c *Cluster) IntendStream(ctx context.Context, id string) (Stream, error) {
-	return c.command(ctx, intendStream{id})
+	r, err := c.command(ctx, intendStream{id})
+	return r.stream, err
 }
 
 // StreamCreated records that the stream exists.
@@ -89,35 +95,4 @@ func (c *Cluster) StreamCreated(ctx context.Context, id string) error {
 func (c *Cluster) RaiseLowWater(ctx context.Context, id string, seq uint64) error {
 	_, err := c.command(ctx, raiseLowWater{id, seq})
 	return err
-}
-
-func (c *Cluster) command(ctx context.Context, what command) (Stream, error) {
-	select {
-	case <-c.done:
-		return Stream{}, ErrStopped
-	default:
-	}
-	if ctx.Err() != nil {
-		return Stream{}, context.Cause(ctx)
-	}
-	data, err := encode(what)
-	if err != nil {
-		return Stream{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.CommandTimeout)
-	defer cancel()
-	outcome := make(chan result, 1)
-	err = await(ctx, func() error {
-		future := c.raft.Apply(data, c.cfg.CommandTimeout)
-		if err := future.Error(); err != nil {
-			return err
-		}
-		outcome <- future.Response().(result)
-		return nil
-	})
-	if err != nil {
-		return Stream{}, err
-	}
-	r := <-outcome
-	return r.stream, r.err
 }

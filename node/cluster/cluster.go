@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -26,28 +26,44 @@ const (
 	snapshotsKept = 2
 	// lockTimeout is the wait for another process to give up the store.
 	lockTimeout = 500 * time.Millisecond
-	// connectionsMax kept open to each other member.
-	connectionsMax = 3
-	// transportTimeout bounds one message between members.
-	transportTimeout = 10 * time.Second
 )
 
 // Cluster is this node's part in the group.
 type Cluster struct {
-	cfg       Config
-	raft      *raft.Raft
-	fsm       *fsm
-	transport raft.Transport
-	store     *raftboltdb.BoltStore
-	office    *office
+	cfg        Config
+	port       *port // nil where this node does not listen on TCP
+	raft       *raft.Raft
+	raftConfig *raft.Config
+	fsm        *fsm
+	transport  raft.Transport
+	store      *raftboltdb.BoltStore
+	snapshots  raft.SnapshotStore
+	office     *office
+	reach      *reach
+
+	// forming guards raft and transport against the founding, which starts Raft
+	// anew. It happens before Start returns, so only what answers others needs it.
+	forming sync.RWMutex
+	founded bool                     // by this node, just now
+	met     atomic.Pointer[[]string] // see answer.Met
+	// membership is held by who changes the members on the leader.
+	membership sync.Mutex
+	changed    chan struct{} // holds one; see wake
+
+	expelled  chan struct{} // closed when the cluster refuses this member
+	expulsion error         // why; set before
 
 	stop       sync.Once
 	done       chan struct{}
+	life       context.Context //nolint:containedctx // of what answers others; ends with done
+	end        context.CancelFunc
 	background sync.WaitGroup
 }
 
 // Start takes part in the cluster and returns when this node is up, whether or
-// not a leader is known: see WaitLeader. The caller stops it.
+// not a leader is known: see WaitLeader. With Config.Join or Expect, a node that
+// belongs to no cluster first forms or joins one, which takes as long as the
+// others do, or until ctx ends. The caller stops it.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -56,18 +72,57 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	transport, err := openTransport(cfg)
-	if err != nil {
-		return nil, err
+	c := &Cluster{
+		cfg: cfg, fsm: new(fsm), office: newOffice(), reach: newReach(),
+		changed: make(chan struct{}, 1), expelled: make(chan struct{}), done: make(chan struct{}),
 	}
-	c := &Cluster{cfg: cfg, fsm: new(fsm), transport: transport, office: newOffice(), done: make(chan struct{})}
-	if err := c.open(); err != nil {
-		return nil, errors.Join(err, closeTransport(transport), c.closeStore())
+	c.met.Store(&[]string{})
+	c.life, c.end = context.WithCancel(context.WithoutCancel(ctx))
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.abandon())
 	}
 	c.background.Go(c.watchOffice)
-	c.background.Go(func() { c.Lead(context.WithoutCancel(ctx), c.correctAddress) })
+	c.background.Go(func() { c.Lead(c.life, c.keepMembers) })
+	if c.port != nil && len(c.servers()) != 1 {
+		c.background.Go(c.announce)
+	}
+	if c.founded {
+		c.electSelf()
+	}
 	c.standAlone()
 	return c, nil
+}
+
+// start opens the port and the stores and starts Raft, in a cluster.
+func (c *Cluster) start(ctx context.Context) error {
+	if err := c.listen(); err != nil {
+		return err
+	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	if c.port == nil {
+		return nil
+	}
+	c.port.serve(c.takesRaft, c.meet)
+	if len(c.cfg.Join) == 0 && c.cfg.Expect == 0 {
+		return nil
+	}
+	return c.form(ctx)
+}
+
+// abandon takes down what a start that failed has begun.
+func (c *Cluster) abandon() (err error) {
+	c.end()
+	if c.raft != nil {
+		err = c.raft.Shutdown().Error()
+	} else if c.transport != nil {
+		err = closeTransport(c.transport)
+	}
+	if c.port != nil {
+		c.port.close()
+	}
+	return errors.Join(err, c.closeStore())
 }
 
 // open opens the stores and starts Raft on them.
@@ -80,8 +135,7 @@ func (c *Cluster) open() (err error) {
 		return err
 	}
 	logger := raftLogger(c.cfg.Logger)
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger)
-	if err != nil {
+	if c.snapshots, err = raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger); err != nil {
 		return fmt.Errorf("raft store %s: %w", dir, err)
 	}
 	cfg := raft.DefaultConfig()
@@ -90,26 +144,32 @@ func (c *Cluster) open() (err error) {
 	cfg.ElectionTimeout = c.cfg.HeartbeatTimeout
 	cfg.LeaderLeaseTimeout = c.cfg.HeartbeatTimeout / 2
 	cfg.Logger = logger
+	cfg.ShutdownOnRemove = false // what is removed answers, so that it learns it
 	if c.cfg.Bootstrap {
-		if err := bootstrap(cfg, c.store, snapshots, c.transport); err != nil {
+		if err := c.bootstrap(cfg); err != nil {
 			return fmt.Errorf("form a new cluster in %s: %w", dir, err)
 		}
 	}
-	return c.startRaft(cfg, snapshots)
+	c.raftConfig = cfg
+	return c.startRaft()
 }
 
 // startRaft starts Raft on what the stores hold. Raft reads each entry of its log
 // first, before it has any goroutine, and panics at one that it cannot decode.
-func (c *Cluster) startRaft(cfg *raft.Config, snapshots raft.SnapshotStore) (err error) {
+func (c *Cluster) startRaft() (err error) {
 	path := filepath.Join(c.cfg.Dir, raftDir, logFile)
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("raft store %s is damaged (%v): restore it from a backup", path, fault)
 		}
 	}()
-	if c.raft, err = raft.NewRaft(cfg, c.fsm, &oldestKept{BoltStore: c.store}, c.store, snapshots, c.transport); err != nil {
+	transport := c.openTransport()
+	started, err := raft.NewRaft(c.raftConfig, c.fsm, &oldestKept{BoltStore: c.store}, c.store, c.snapshots, transport)
+	if err != nil {
 		return fmt.Errorf("raft store %s cannot be used (%w): restore it from a backup", path, err)
 	}
+	c.raft = started
+	started.RegisterObserver(raft.NewObserver(nil, false, c.reach.observe))
 	return nil
 }
 
@@ -158,54 +218,24 @@ func readable(path string, options *bbolt.Options) (err error) {
 	})
 }
 
-func openTransport(cfg Config) (raft.Transport, error) {
-	if cfg.Transport != nil {
-		return cfg.Transport, nil
-	}
-	if cfg.DontListen {
-		addr, transport := raft.NewInmemTransport(raft.ServerAddress(cfg.Name))
-		transport.Connect(addr, transport) // it elects itself by a message
-		return transport, nil
-	}
-	addr, err := loopback(cfg.Addr)
-	if err != nil {
-		return nil, err
-	}
-	transport, err := raft.NewTCPTransportWithLogger(addr, nil, connectionsMax, transportTimeout, raftLogger(cfg.Logger))
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("raft address %s is taken: stop the other program or choose another with --raft-addr", addr)
-	case err != nil:
-		return nil, fmt.Errorf("raft address %s cannot be listened on: %w; choose another with --raft-addr", addr, err)
-	}
-	return transport, nil
-}
-
-func closeTransport(transport raft.Transport) error {
-	if closer, ok := transport.(raft.WithClose); ok {
-		return closer.Close()
-	}
-	return nil
-}
-
 // bootstrap writes the first entry of an empty log: a group of this node alone.
-func bootstrap(cfg *raft.Config, store *raftboltdb.BoltStore, snapshots raft.SnapshotStore, transport raft.Transport) error {
-	last, err := store.LastIndex()
+func (c *Cluster) bootstrap(cfg *raft.Config) error {
+	last, err := c.store.LastIndex()
 	if err != nil {
 		return err
 	}
-	kept, err := snapshots.List()
+	kept, err := c.snapshots.List()
 	if err != nil {
 		return err
 	}
 	if last > 0 || len(kept) > 0 {
 		return nil // there is a cluster already
 	}
-	if err := forgetHalfBootstrap(store); err != nil {
+	if err := forgetHalfBootstrap(c.store); err != nil {
 		return err
 	}
-	return raft.BootstrapCluster(cfg, store, store, snapshots, transport, raft.Configuration{
-		Servers: []raft.Server{{ID: cfg.LocalID, Address: transport.LocalAddr()}},
+	return raft.BootstrapCluster(cfg, c.store, c.store, c.snapshots, c.transport, raft.Configuration{
+		Servers: []raft.Server{{ID: cfg.LocalID, Address: raft.ServerAddress(c.Addr())}},
 	})
 }
 
@@ -225,17 +255,29 @@ func forgetHalfBootstrap(store *raftboltdb.BoltStore) error {
 
 // Addr is where the other members reach this node, with the port that was
 // really taken; with DontListen it is the node's name.
-func (c *Cluster) Addr() string { return string(c.transport.LocalAddr()) }
+func (c *Cluster) Addr() string {
+	if c.port != nil {
+		return c.port.addr
+	}
+	return string(c.transport.LocalAddr())
+}
 
 // Stop ends the duties, hands leadership over if there are others, closes the
 // store and returns when all is down. It does not wait for duties to return,
 // Lead does. It may be called again.
-func (c *Cluster) Stop() {
+func (c *Cluster) Stop() { c.shut(true) }
+
+// shut stops, with or without handing leadership over.
+func (c *Cluster) shut(handOver bool) {
 	c.stop.Do(func() {
 		close(c.done)
+		c.end()
 		c.office.close()
-		if c.IsLeader() && len(c.servers()) > 1 {
+		if handOver && c.IsLeader() && len(c.servers()) > 1 {
 			c.report("hand leadership over", c.raft.LeadershipTransfer().Error())
+		}
+		if c.port != nil {
+			c.port.close()
 		}
 		c.report("stop raft", c.raft.Shutdown().Error())
 		c.background.Wait()

@@ -28,6 +28,7 @@ type command interface {
 // result is what a command came to, on the member that asked for it.
 type result struct {
 	stream Stream // after the command
+	secret Secret // that was asked for
 	err    error
 }
 
@@ -61,6 +62,16 @@ func (raiseLowWater) kind() string { return "raise_low_water" }
 func (c putMember) apply(s *State) result {
 	if !validName(c.Name) {
 		return refuse("member name %q: use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", c.Name)
+	}
+	if _, ok := s.Removed[c.Name]; ok {
+		return refuse("%s", wasRemoved(c.Name))
+	}
+	known := s.Members[c.Name].Instance
+	if c.Instance == "" {
+		c.Instance = known // the caller need not know it
+	}
+	if known != "" && c.Instance != known {
+		return refuse("%s", otherInstance(c.Name))
 	}
 	if s.Members == nil {
 		s.Members = make(map[string]Member)
@@ -145,6 +156,14 @@ func decode(data []byte) (command, error) {
 		return decodeBody[streamCreated](e)
 	case raiseLowWater{}.kind():
 		return decodeBody[raiseLowWater](e)
+	case found{}.kind():
+		return decodeBody[found](e)
+	case startLeaving{}.kind():
+		return decodeBody[startLeaving](e)
+	case forget{}.kind():
+		return decodeBody[forget](e)
+	case putSecret{}.kind():
+		return decodeBody[putSecret](e)
 	}
 	return nil, fmt.Errorf("%w: this node does not know the command %q: update it", ErrRefused, e.Type)
 }

@@ -135,7 +135,7 @@ func TestSnapshotRoundTripIsDeterministic(t *testing.T) {
 }
 
 func TestRestoreRefusesWhatItDoesNotKnow(t *testing.T) {
-	for _, from := range []string{"", "{", `{"version":2,"state":{}}`} {
+	for _, from := range []string{"", "{", `{"version":0,"state":{}}`, `{"version":3,"state":{}}`} {
 		machine := new(fsm)
 		apply(t, machine, intendStream{"a"})
 		if err := machine.Restore(io.NopCloser(strings.NewReader(from))); err == nil {

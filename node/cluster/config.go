@@ -18,9 +18,25 @@ type Config struct {
 	// that was wiped is never used again. Required.
 	Name string
 	// Addr is host:port on which the members talk Raft, and under which the
-	// others reach this node. The host is a loopback address or "localhost";
-	// port 0 takes any free one. Defaults to 127.0.0.1:7420.
+	// others reach this node. The host is a loopback address or "localhost"
+	// unless Insecure is set; port 0 takes any free one. Defaults to
+	// 127.0.0.1:7420.
 	Addr string
+	// Insecure allows addresses that are not loopback. Whoever reaches such a
+	// port can do what a member can. Defaults to false.
+	Insecure bool
+	// Self is what the other members are to know of this node. Start fills Name
+	// and Raft in. Instance names the data directory and is required with Join
+	// or Expect; the rest may be told later, by PutMember.
+	Self Member
+	// Join are the raft addresses of nodes to meet; this node's own may be among
+	// them. Where this node belongs to a cluster already, they help to find its
+	// leader and mean nothing else. Defaults to none.
+	Join []string
+	// Expect is the number of nodes that form a new cluster once all of them
+	// have met and none belongs to one: exactly those that Join names, and this
+	// one. Defaults to 0, which only joins.
+	Expect int
 	// DontListen leaves the listener out: nobody can join, which is for a group
 	// of this node alone. Defaults to false.
 	DontListen bool
@@ -28,7 +44,8 @@ type Config struct {
 	// the folder "raft" there. Required.
 	Dir string
 	// Bootstrap forms a new cluster of this node alone, if Raft's log is empty.
-	// Where it is not, Bootstrap means nothing. Defaults to false.
+	// Where it is not, Bootstrap means nothing. Not with Join or Expect. Defaults
+	// to false.
 	Bootstrap bool
 	// HeartbeatTimeout is the silence of a leader after which the others elect
 	// a new one. A group of one does not wait for it. Defaults to 1 s.
@@ -40,6 +57,10 @@ type Config struct {
 	Transport raft.Transport
 	// Logger receives Raft's log. Defaults to discarding it.
 	Logger *slog.Logger
+
+	// listener is used instead of listening on Addr, by tests whose nodes must
+	// know each other's ports before they start.
+	listener net.Listener
 }
 
 const (
@@ -72,9 +93,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("node name %q: use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", c.Name)
 	}
 	if c.Transport == nil && !c.DontListen {
-		if _, err := loopback(c.Addr); err != nil {
+		if _, err := c.address(c.Addr); err != nil {
 			return err
 		}
+	}
+	if err := c.validateMeeting(); err != nil {
+		return err
 	}
 	if c.Dir == "" {
 		return errors.New("the raft store has no directory: set Dir")
@@ -88,10 +112,33 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// loopback returns addr as it is listened on. A host name other than
-// "localhost" is not looked up: what a resolver says today it may not say
-// tomorrow.
-func loopback(addr string) (string, error) {
+// validateMeeting reports what in c cannot work for meeting other nodes.
+func (c Config) validateMeeting() error {
+	if len(c.Join) == 0 && c.Expect == 0 {
+		return nil
+	}
+	for _, addr := range c.Join {
+		if _, err := c.address(addr); err != nil {
+			return fmt.Errorf("join: %w", err)
+		}
+	}
+	switch {
+	case c.Bootstrap:
+		return errors.New("form a cluster of this node alone or meet others: give Bootstrap, or Join and Expect")
+	case c.Transport != nil || c.DontListen:
+		return errors.New("a node that does not listen on TCP meets nobody: leave Join and Expect out, or let it listen")
+	case c.Self.Instance == "":
+		return errors.New("who meets others says which data directory it has: set Self.Instance")
+	case c.Expect < 0 || c.Expect > len(c.Join)+1:
+		return fmt.Errorf("%d nodes are expected and %d addresses given to meet them: name all that form the cluster with --join", c.Expect, len(c.Join))
+	}
+	return nil
+}
+
+// address returns addr as it is listened on or called. Without Insecure, a host
+// name other than "localhost" is not looked up: what a resolver says today it
+// may not say tomorrow.
+func (c Config) address(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", fmt.Errorf("raft address %q is not host:port: give one like %s with --raft-addr", addr, defaultAddr)
@@ -102,7 +149,11 @@ func loopback(addr string) (string, error) {
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
-	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case c.Insecure && (host == "" || err == nil && ip.IsUnspecified()):
+		return "", fmt.Errorf("raft address %q is none that others could call: give one like 10.0.0.1:7420 with --raft-addr", addr)
+	case !c.Insecure && (err != nil || !ip.IsLoopback()):
 		return "", fmt.Errorf("raft address %q is not a loopback address: Belfry has no security yet, so only loopback is served; give one like %s with --raft-addr", addr, defaultAddr)
 	}
 	return net.JoinHostPort(host, port), nil

@@ -5,10 +5,17 @@
 // take part in what happens: no event, no run and no time is decided here, its
 // state machine has no clock and no effects, and it knows neither NATS nor the
 // log. Two coordinators at once do no harm, because safety is the event log's
-// alone. Loopback addresses only, because Belfry has no security yet.
+// alone.
 //
-// At present a group is formed by one node; nodes that join later find all they
-// need: Raft's own timing, a transport, and a state machine that can be shipped.
+// # Meeting
+//
+// One port serves Raft and meetings: the first byte of a connection says which.
+// A node without a past says hello to those that it was told to join. If one of
+// them belongs to a cluster, it asks the leader to let it in: without a vote
+// first, and with one when it has caught up. Else, when exactly as many nodes as
+// are expected have met, and all have met the same, the one with the first name
+// forms a cluster of them. A data directory has an instance of its own: a name
+// that is known with another one, or was removed, is not let in.
 //
 //	PutMember ─┐                      ┌─▶ State: members, plan, stream ─▶ Snapshot
 //	PutPlan   ─┼─▶ Raft's log (bolt, ─┤          │

@@ -24,6 +24,25 @@ var (
 	ErrStopped = errors.New("the cluster is stopped on this node")
 )
 
+// NotLeaderError is an ErrNotLeader that says who leads, so that the caller can
+// ask there.
+type NotLeaderError struct {
+	// Leader is the name of the node that leads, and Raft its address; both are
+	// "" while there is none.
+	Leader, Raft string
+}
+
+// Error says who leads.
+func (e *NotLeaderError) Error() string {
+	if e.Leader == "" {
+		return ErrNotLeader.Error() + ", and nobody does right now"
+	}
+	return fmt.Sprintf("%v: %s does, at %s", ErrNotLeader, e.Leader, e.Raft)
+}
+
+// Unwrap makes it an ErrNotLeader.
+func (e *NotLeaderError) Unwrap() error { return ErrNotLeader }
+
 // classify turns Raft's errors into ours.
 func classify(err error) error {
 	switch {

@@ -10,8 +10,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// snapshotVersion of the form in which a State is shipped and kept.
-const snapshotVersion = 1
+// snapshotVersion of the form in which a State is shipped and kept. Version 1
+// had no cluster id, instances, removals and secrets; read, it has none.
+const snapshotVersion = 2
 
 // fsm is Raft's state machine. Apply is bookkeeping: no clock, no I/O.
 type fsm struct {
@@ -37,6 +38,13 @@ func (f *fsm) State() State {
 	return f.state.clone()
 }
 
+// id of the cluster.
+func (f *fsm) id() string {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.state.ID
+}
+
 // Snapshot is called by Raft between two calls of Apply.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	return snapshot{Version: snapshotVersion, State: f.State()}, nil
@@ -48,7 +56,7 @@ func (f *fsm) Restore(from io.ReadCloser) error {
 	if err := errors.Join(json.NewDecoder(from).Decode(&s), from.Close()); err != nil {
 		return fmt.Errorf("read a snapshot of the cluster's state: %w", err)
 	}
-	if s.Version != snapshotVersion {
+	if s.Version < 1 || s.Version > snapshotVersion {
 		return fmt.Errorf("snapshot of the cluster's state has version %d, this node knows %d: update it", s.Version, snapshotVersion)
 	}
 	f.mu.Lock()

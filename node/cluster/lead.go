@@ -90,6 +90,11 @@ func (c *Cluster) standAlone() {
 	if len(servers) != 1 || servers[0].ID != raft.ServerID(c.cfg.Name) || servers[0].Suffrage != raft.Voter {
 		return
 	}
+	c.electSelf()
+}
+
+// electSelf has this node ask for votes at once.
+func (c *Cluster) electSelf() {
 	self := c.transport.LocalAddr()
 	request := &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
 		ProtocolVersion: raft.ProtocolVersionMax,
@@ -101,7 +106,7 @@ func (c *Cluster) standAlone() {
 	}
 }
 
-// correctAddress is a duty: it tells the group when this node came back under
+// correctAddress is the part of a duty that tells the group when this node came back under
 // another address, so that who joins is sent to the right one.
 func (c *Cluster) correctAddress(ctx context.Context) {
 	self := c.transport.LocalAddr()

@@ -124,7 +124,7 @@ func stopAll(nodes []*Cluster) {
 	for _, node := range nodes {
 		node.Stop()
 	}
-	time.Sleep(2 * transportTimeout)
+	time.Sleep(2 * 10 * time.Second)
 }
 
 func TestGroupOfThreeOutlivesItsLeader(t *testing.T) {

@@ -9,20 +9,53 @@ import (
 const Partitions = 64
 
 // State is what the members agree on.
+//
+// Invariants: no name is in Members and in Removed; Leaving names members only.
 type State struct {
+	// ID of the cluster, drawn when it was formed; "" while one node alone has
+	// never been joined.
+	ID string `json:"id,omitempty"`
 	// Members by name.
 	Members map[string]Member `json:"members"`
+	// Leaving are members that are to be removed.
+	Leaving map[string]bool `json:"leaving,omitempty"`
+	// Removed holds the instances of the nodes that were removed, by name. A
+	// name never comes back: what others remember of it would be taken for
+	// what the new node knows.
+	Removed map[string]string `json:"removed,omitempty"`
 	Plan    Plan              `json:"plan"`
 	Stream  Stream            `json:"stream"`
+	// Secrets of the whole cluster, by name.
+	Secrets map[string]Secret `json:"secrets,omitempty"`
 }
 
 // Member is a node and where it is reached.
 type Member struct {
 	Name    string `json:"name"`
-	Raft    string `json:"raft"` // host:port
-	NATS    string `json:"nats"` // URL
-	HTTP    string `json:"http"` // host:port
+	Raft    string `json:"raft"`              // host:port
+	NATS    string `json:"nats"`              // URL
+	Cluster string `json:"cluster,omitempty"` // host:port of NATS's routes
+	HTTP    string `json:"http"`              // host:port
 	Version string `json:"version"`
+	// Instance is a ULID that names the data directory: a node that lost its
+	// disk has the old name and another instance.
+	Instance string `json:"instance,omitempty"`
+}
+
+// updated is m with what n says otherwise. What n leaves empty stays.
+func (m Member) updated(n Member) Member {
+	for _, field := range []struct {
+		to   *string
+		from string
+	}{
+		{&m.Name, n.Name}, {&m.Raft, n.Raft}, {&m.NATS, n.NATS}, {&m.Cluster, n.Cluster},
+		{&m.HTTP, n.HTTP}, {&m.Version, n.Version}, {&m.Instance, n.Instance},
+	} {
+		if field.from != "" {
+			*field.to = field.from
+		}
+	}
+	return m
 }
 
 // Plan names the node that should own each partition; "" is none. Who owns it
@@ -54,6 +87,9 @@ type Stream struct {
 
 func (s State) clone() State {
 	s.Members = maps.Clone(s.Members)
+	s.Leaving = maps.Clone(s.Leaving)
+	s.Removed = maps.Clone(s.Removed)
+	s.Secrets = maps.Clone(s.Secrets)
 	return s
 }
 

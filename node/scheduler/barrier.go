@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
 )
@@ -15,7 +16,9 @@ type barrier struct {
 	seq    uint64    // everything up to here is folded
 	folds  []folding // who waits for more
 	asking bool
-	next   *question // of those who came after the last question was asked
+	// confirmed is when the last question was asked whose answer is folded.
+	confirmed time.Time
+	next      *question // of those who came after the last question was asked
 }
 
 // folding is a wait for a sequence.
@@ -99,6 +102,7 @@ func (s *Scheduler) catchUp(ctx context.Context) error {
 	if s.cfg.Alone {
 		return nil
 	}
+	asked := time.Now() // or later, together with others
 	q := s.reads.ask(s.askInfo)
 	select {
 	case <-q.done:
@@ -112,12 +116,40 @@ func (s *Scheduler) catchUp(ctx context.Context) error {
 	}
 	select {
 	case <-s.reads.reach(q.seq):
+		s.reads.confirm(asked)
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.stopped:
 		return ErrStopped
 	}
+}
+
+// confirmedFor is for how long a node that decides by what it folded goes without
+// hearing that this is all there is.
+const confirmedFor = 2 * time.Second
+
+// confirm has a node that has not heard of late what there is catch up first: cut
+// off, it would go on to accept what rests on the past of other partitions.
+func (s *Scheduler) confirm(ctx context.Context) error {
+	if s.cfg.Alone || s.reads.confirmedSince(time.Now().Add(-confirmedFor)) {
+		return nil
+	}
+	return s.catchUp(ctx)
+}
+
+func (b *barrier) confirm(asked time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if asked.After(b.confirmed) {
+		b.confirmed = asked
+	}
+}
+
+func (b *barrier) confirmedSince(t time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.confirmed.Before(t)
 }
 
 // askInfo asks for the stream's state on behalf of several readers, none of

@@ -31,6 +31,9 @@ type cancelOrder struct {
 // CancelRun stops a run, and returns when it is over and stored.
 // It returns illegal_transition if the run ended by itself before.
 func (s *Scheduler) CancelRun(ctx context.Context, by command.By, run, reason string) *api.Error {
+	if refused := s.NotOurs(eventlog.PartitionOf(eventlog.EntityRun, run)); refused != nil {
+		return refused
+	}
 	if err := s.catchUp(ctx); err != nil {
 		return notCurrent(false)
 	}

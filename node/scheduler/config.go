@@ -127,8 +127,11 @@ const (
 	// holdMax bounds how long a commit waits for more to gather: about an
 	// fsync, which is what it saves.
 	holdMax = time.Millisecond
-	// appendBackoffMax bounds the wait between tries of one append.
-	appendBackoffMax = time.Second
+	// appendBackoffMax bounds the wait between tries of one append: it comes on
+	// top of the election of a leader.
+	appendBackoffMax = 250 * time.Millisecond
+	// stopAppendMax is how long the end waits for a commit that is on its way.
+	stopAppendMax = 2 * time.Second
 	// infoMax bounds a question for the stream's last sequence.
 	infoMax = 2 * time.Second
 	// followAgainAfter is the pause before reading of the stream that was cut

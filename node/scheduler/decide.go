@@ -30,15 +30,18 @@ type Answer struct {
 	// it did. Nothing was decided now.
 	Repeated []uint64
 	Horizon  Horizon
+	stored   []uint64 // the commits that hold what the request did so far
 }
 
 // order is a request on its way through the loop.
 type order struct {
 	commands []command.Command
 	repeat   bool // look whether the request was carried out before
-	view     View
-	answer   Answer
-	done     chan struct{} // closed when the answer is made
+	// known are the commits of it that are no news.
+	known  []uint64
+	view   View
+	answer Answer
+	done   chan struct{} // closed when the answer is made
 }
 
 // Do decides commands of one request in one moment of the log, in order, each
@@ -50,22 +53,48 @@ type order struct {
 // reads: what this node knew may have been the past, so they are decided again
 // when everything is folded that was stored before (design, decision 7).
 //
+// What another node decides is refused as unavailable, with the Owner: a command
+// as its outcome, all of them as the error when the partitions were taken from
+// this node before anything was stored.
+//
 // The error is an *api.Error: unavailable when nothing was decided, timeout
 // when the outcome is not known.
 func (s *Scheduler) Do(ctx context.Context, once bool, view View, commands ...command.Command) (Answer, *api.Error) {
-	answer, refused := s.order(ctx, once, view, commands)
+	return s.do(ctx, order{repeat: once, view: view, commands: commands})
+}
+
+// DoRest is Do for what is left of a request of many, once known are the commits
+// that hold what it did before. It is repeated if by now there are others.
+func (s *Scheduler) DoRest(ctx context.Context, known []uint64, view View, commands ...command.Command) (Answer, *api.Error) {
+	return s.do(ctx, order{repeat: true, known: known, view: view, commands: commands})
+}
+
+func (s *Scheduler) do(ctx context.Context, o order) (Answer, *api.Error) {
+	if err := s.confirm(ctx); err != nil {
+		return Answer{}, notCurrent(false)
+	}
+	answer, refused := s.order(ctx, o)
 	if refused != nil || s.cfg.Alone {
 		return answer, refused
 	}
+	commands := o.commands
 	idle, at := answer.idle(commands)
 	if len(idle) == 0 {
 		return answer, nil
 	}
+	partly := len(idle) < len(commands)
 	if err := s.catchUp(ctx); err != nil {
-		return Answer{}, notCurrent(len(idle) < len(commands))
+		return Answer{}, notCurrent(partly || answer.Repeated != nil)
 	}
-	again, refused := s.order(ctx, once && len(idle) == len(commands), view, idle)
-	if refused != nil || len(idle) == len(commands) {
+	o.commands = idle
+	if partly && o.repeat { // what it did just now is no news
+		o.known = slices.Concat(o.known, answer.stored)
+	}
+	again, refused := s.order(ctx, o)
+	switch {
+	case refused != nil && (partly || answer.Repeated != nil):
+		return Answer{}, unknown()
+	case refused != nil, !partly, again.Repeated != nil:
 		return again, refused
 	}
 	for n, o := range again.Outcomes {
@@ -75,13 +104,14 @@ func (s *Scheduler) Do(ctx context.Context, once bool, view View, commands ...co
 	return answer, nil
 }
 
-// idle lists the commands that appended nothing, and their places.
+// idle lists the commands that appended nothing, though they are ours, and
+// their places.
 func (a *Answer) idle(commands []command.Command) (idle []command.Command, at []int) {
 	if a.Repeated != nil {
 		return commands, nil
 	}
 	for n, o := range a.Outcomes {
-		if o.Events == 0 {
+		if o.Events == 0 && (o.Err == nil || o.Err.Owner == "") {
 			idle, at = append(idle, commands[n]), append(at, n)
 		}
 	}
@@ -89,7 +119,8 @@ func (a *Answer) idle(commands []command.Command) (idle []command.Command, at []
 }
 
 // notCurrent refuses what cannot be decided on the newest state. When other
-// commands of the request were carried out, its outcome as a whole is unknown.
+// commands of the request were carried out, or all of them before, its outcome as
+// a whole is unknown.
 func notCurrent(partly bool) *api.Error {
 	if partly {
 		return unknown()
@@ -98,8 +129,9 @@ func notCurrent(partly bool) *api.Error {
 }
 
 // order has commands decided once.
-func (s *Scheduler) order(ctx context.Context, once bool, view View, commands []command.Command) (Answer, *api.Error) {
-	o := &order{commands: commands, repeat: once, view: view, done: make(chan struct{})}
+func (s *Scheduler) order(ctx context.Context, what order) (Answer, *api.Error) {
+	o := &what
+	o.done = make(chan struct{})
 	if refused := s.hand(ctx, o); refused != nil {
 		return Answer{}, refused
 	}
@@ -110,7 +142,14 @@ func (s *Scheduler) order(ctx context.Context, once bool, view View, commands []
 	case <-s.stopped:
 		return Answer{}, unknown()
 	}
-	return o.answer, fateOf(o.answer.Horizon.Wait(ctx, s.stopped))
+	refused := fateOf(o.answer.Horizon.Wait(ctx, s.stopped))
+	if refused != nil && refused.Code == api.Unavailable && len(o.commands) > 0 {
+		refused.Owner = s.Owners()[o.commands[0].Partition()] // it may have changed
+	}
+	for n, seq := range o.answer.stored {
+		o.answer.stored[n] = o.answer.Horizon.Seq(seq)
+	}
+	return o.answer, refused
 }
 
 // fateOf is what a caller is told of commits that are not stored, nil if they are.
@@ -128,6 +167,9 @@ func fateOf(err error) *api.Error {
 // hand gives an order to the loop. If it is refused, nothing was decided.
 func (s *Scheduler) hand(ctx context.Context, m message) *api.Error {
 	stopping := api.Errorf(api.Unavailable, "", "the node is stopping: try again; nothing was stored")
+	if !s.cfg.Alone {
+		stopping.Owner = s.cfg.Node // until another one is
+	}
 	select {
 	case <-s.stopped:
 		return stopping
@@ -179,7 +221,8 @@ func displaced(err error) bool {
 func (o *order) handle(s *Scheduler) {
 	defer close(o.done)
 	if o.repeat {
-		if seqs := s.carriedOut(o.commands); len(seqs) > 0 {
+		seqs := s.carriedOut(o.commands)
+		if slices.ContainsFunc(seqs, func(seq uint64) bool { return !slices.Contains(o.known, seq) }) {
 			o.answer.Repeated, o.answer.Horizon = seqs, Horizon{s.open}
 			return
 		}
@@ -191,6 +234,9 @@ func (o *order) handle(s *Scheduler) {
 	}
 	if o.view != nil {
 		o.view(s.state)
+	}
+	if o.repeat && len(o.commands) > 1 {
+		o.answer.stored = s.carriedOut(o.commands)
 	}
 	if c := s.whenStored(); c != nil {
 		c.orders++
@@ -232,7 +278,39 @@ func (s *Scheduler) decide(c command.Command) (int, *api.Error) {
 
 // notOurs refuses what another node decides.
 func (s *Scheduler) notOurs(partition int) *api.Error {
-	return api.Errorf(api.Unavailable, "", "partition %d belongs to node %q: try again; nothing was stored", partition, s.state.Cluster().Owners[partition].Node)
+	owner := s.state.Cluster().Owners[partition].Node
+	refused := api.Errorf(api.Unavailable, "", "partition %d belongs to node %q: try again; nothing was stored", partition, owner)
+	refused.Owner = owner
+	return refused
+}
+
+// NotOurs refuses what another node decides as Do would, nil if this one does:
+// for who would do work in vain.
+func (s *Scheduler) NotOurs(partition int) *api.Error {
+	if s.cfg.Alone {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.owns(partition) {
+		return nil
+	}
+	return s.notOurs(partition)
+}
+
+// OwnsAny says whether this node decides anything at all.
+func (s *Scheduler) OwnsAny() bool {
+	if s.cfg.Alone {
+		return true
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, o := range s.owners() {
+		if o.Node == s.cfg.Node {
+			return true
+		}
+	}
+	return false
 }
 
 // gather takes the events of one command into the open commit, all or none,

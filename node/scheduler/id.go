@@ -30,6 +30,9 @@ func (i *idSource) ULID(t time.Time) string {
 	return id.String()
 }
 
+// DrawCause draws the cause of a request that brought no id.
+func (s *Scheduler) DrawCause() string { return eventlog.GeneratedCause + s.ids.ULID(time.Now()) }
+
 // eventID is unique in the stream: the commit's id and the event's place in it.
 func eventID(commit string, place int) string { return commit + "." + strconv.Itoa(place) }
 

@@ -17,11 +17,8 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	begun := time.Now()
 	s.state = s.loadSnapshot()
 	from := s.state.Seq()
-	info, err := s.cfg.Log.Info(ctx)
+	info, err := s.wholeInfo(ctx, max(s.cfg.LowWater, s.state.Highest()))
 	if err != nil {
-		return fmt.Errorf("ask for the event stream's state: %w", err)
-	}
-	if err := info.Check(max(s.cfg.LowWater, s.state.Highest())); err != nil {
 		return err
 	}
 	if info.LastSeq == 0 {
@@ -38,6 +35,28 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	}
 	s.log.Info("log folded", "from", from, "seq", s.state.Seq(), "took", time.Since(begun).Round(time.Millisecond))
 	return nil
+}
+
+// wholeInfo is the stream's state, once it is whole up to what is remembered.
+// Several replicas get their time to look so.
+func (s *Scheduler) wholeInfo(ctx context.Context, remembered uint64) (eventlog.Info, error) {
+	var doubt eventlog.Doubt
+	for {
+		info, err := s.cfg.Log.Info(ctx)
+		if err != nil {
+			return info, fmt.Errorf("ask for the event stream's state: %w", err)
+		}
+		err = doubt.Judge(info.Check(remembered), info.Replicas, time.Now())
+		if !errors.Is(err, eventlog.ErrDoubtful) {
+			return info, err
+		}
+		s.log.Warn("the event stream is looked at again", "error", err)
+		select {
+		case <-ctx.Done():
+			return info, err
+		case <-time.After(s.cfg.Housekeeping):
+		}
+	}
 }
 
 // genesis writes the stream's first message, if nobody else has.
@@ -146,11 +165,12 @@ func (s *Scheduler) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		asked := time.Now()
 		info, err := s.cfg.Log.Info(ctx)
 		switch {
 		case err == nil:
 			silent = false
-			s.post(watched{info})
+			s.post(watched{info, asked})
 		case errors.Is(err, eventlog.ErrDamaged):
 			s.Fail(err)
 			return
@@ -164,16 +184,22 @@ func (s *Scheduler) watch(ctx context.Context) {
 // watched compares what the server says with what we stored. The server was
 // asked before this message came to its turn, so it may know less, never more
 // than the one commit that is on its way.
-type watched struct{ eventlog.Info }
+type watched struct {
+	eventlog.Info
+	asked time.Time
+}
 
 func (m watched) handle(s *Scheduler) {
+	holes := s.holes.Judge(m.Check(0), m.Replicas, m.asked)
 	ours := s.folded
 	if s.sending != nil {
 		ours++
 	}
 	switch {
-	case m.Deleted > 0 || m.Messages != m.LastSeq+1-m.FirstSeq:
-		s.Fail(m.Check(0))
+	case errors.Is(holes, eventlog.ErrDoubtful):
+		s.log.Warn("the event stream is looked at again", "error", holes)
+	case holes != nil:
+		s.Fail(holes)
 	case !s.cfg.Alone:
 		// A stream's leader that was just cut off may tell of the past, and
 		// others write as well.
@@ -181,6 +207,9 @@ func (m watched) handle(s *Scheduler) {
 		s.Fail(m.Check(s.watchedSeq))
 	case m.LastSeq > ours:
 		s.Fail(fmt.Errorf("%w: the stream ends at %d, this process's last message is %d", ErrFenced, m.LastSeq, s.folded))
+	}
+	if m.LastSeq <= s.folded {
+		s.reads.confirm(m.asked)
 	}
 	s.watchedSeq = m.LastSeq
 	s.stats.Messages.Store(m.Messages)

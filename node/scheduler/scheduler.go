@@ -49,9 +49,11 @@ type Scheduler struct {
 	listened   time.Time // since when we hear executors
 	kept       time.Time // when we last kept house
 	watchedSeq uint64    // the last sequence that the server told
-	snap       snapshotter
-	reads      barrier
-	hashes     map[uint64]*comparison
+	// holes is the doubt whether the stream has any.
+	holes  eventlog.Doubt
+	snap   snapshotter
+	reads  barrier
+	hashes map[uint64]*comparison
 
 	schedules chan struct{} // a place for each question of a run's code under way
 
@@ -240,7 +242,7 @@ func (s *Scheduler) drain() {
 	if s.Err() != nil {
 		return
 	}
-	timeout := time.NewTimer(2 * appendBackoffMax)
+	timeout := time.NewTimer(stopAppendMax)
 	defer timeout.Stop()
 	for {
 		s.mu.Lock()
@@ -307,6 +309,18 @@ func (s *Scheduler) now() eventlog.Time { return eventlog.TimeOf(s.cfg.Clock()) 
 
 // Ready is nil when commands are taken and stored; else what is the matter.
 func (s *Scheduler) Ready() error {
+	if err := s.Sound(); err != nil {
+		return err
+	}
+	if since := s.stats.unknownSince.Load(); since != 0 {
+		return fmt.Errorf("the outcome of an append has been unknown since %s", time.UnixMilli(since).UTC().Format(eventlog.TimeLayout))
+	}
+	return nil
+}
+
+// Sound is Ready but for what passes by itself, such as a log that does not
+// answer just now: what it says is a reason to own nothing.
+func (s *Scheduler) Sound() error {
 	if err := s.Err(); err != nil {
 		return err
 	}
@@ -317,9 +331,6 @@ func (s *Scheduler) Ready() error {
 	}
 	if err := s.objection.Load(); err != nil {
 		return fmt.Errorf("the log holds what must not be, so nothing is claimed any more: %w", *err)
-	}
-	if since := s.stats.unknownSince.Load(); since != 0 {
-		return fmt.Errorf("the outcome of an append has been unknown since %s", time.UnixMilli(since).UTC().Format(eventlog.TimeLayout))
 	}
 	return nil
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/command"
@@ -20,11 +23,10 @@ func (s *Service) call(ctx context.Context, r *request, of eventlog.Entity) (any
 	if refused != nil {
 		return nil, refused
 	}
-	c, refused := command.NewCall(r.by(), in, of, s.cfg.Scheduler.DrawID(eventlog.PrefixRun, r.id))
-	if refused != nil {
-		return nil, refused
-	}
-	return s.start(ctx, r, c, in.Wait)
+	return s.start(ctx, r, in.Wait, func(r *request) (command.Command, *api.Error) {
+		id := s.draw(eventlog.PrefixRun, r)
+		return command.NewCall(r.by(), in, of, id)
+	})
 }
 
 // triggerRun makes a run of a trigger besides its schedule.
@@ -33,7 +35,9 @@ func (s *Service) triggerRun(ctx context.Context, r *request) (any, *api.Error) 
 	if refused != nil {
 		return nil, refused
 	}
-	return s.start(ctx, r, command.RunTrigger{By: r.by(), ID: in.ID, Run: s.drawRun(in.ID)}, in.Wait)
+	return s.start(ctx, r, in.Wait, func(r *request) (command.Command, *api.Error) {
+		return command.RunTrigger{By: r.by(), ID: in.ID, Run: s.drawRun(in.ID)}, nil
+	})
 }
 
 // drawRun draws the id of a run of a trigger.
@@ -42,29 +46,59 @@ func (s *Service) drawRun(trigger string) string {
 }
 
 // start carries out what makes a run, and answers with the run: at once, or,
-// with wait, when it has ended or the wait is over.
-func (s *Service) start(ctx context.Context, r *request, c command.Command, wait string) (any, *api.Error) {
+// with wait, when it has ended or the wait is over. Who is asked waits, wherever
+// the run is decided: every node learns of every end.
+func (s *Service) start(ctx context.Context, r *request, wait string, made func(*request) (command.Command, *api.Error)) (any, *api.Error) {
 	patience, refused := parseWait(wait)
 	if refused != nil {
 		return nil, refused
 	}
-	if patience > 0 {
-		if refused := s.beginWait(); refused != nil {
+	begin := func(s *Service, ctx context.Context, r *request) (any, *api.Error) {
+		c, refused := made(r)
+		if refused != nil {
 			return nil, refused
 		}
-		defer s.endWait()
+		return s.started(ctx, r, c)
 	}
-	run, refused := s.started(ctx, r, c)
+	if patience == 0 || r.hop {
+		run, refused := begin(s, ctx, r)
+		if refused != nil {
+			return nil, refused
+		}
+		return s.showRunOf(ctx, r, run.(string), false)
+	}
+	if refused := s.beginWait(); refused != nil {
+		return nil, refused
+	}
+	defer s.endWait()
+	run, refused := s.begun(ctx, r, begin)
 	if refused != nil {
 		return nil, refused
 	}
-	if patience > 0 {
-		s.waitRun(ctx, run, patience)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), deadline)
-		defer cancel()
-	}
+	s.waitRun(ctx, run, patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
+	defer cancel()
 	return s.showRunOf(ctx, r, run, false)
+}
+
+// begun has a run begun here or elsewhere, and returns its id when this node
+// knows of it.
+func (s *Service) begun(ctx context.Context, r *request, begin verb) (string, *api.Error) {
+	answer, refused := s.route(ctx, r, begin)
+	if refused != nil {
+		return "", refused
+	}
+	raw, elsewhere := answer.(jsontext.Value)
+	if !elsewhere {
+		return answer.(string), nil
+	}
+	*r.stored = true
+	var run api.Run
+	if err := json.Unmarshal(raw, &run); err != nil {
+		return "", unwritable(err)
+	}
+	_, refused = s.cfg.Scheduler.Read(ctx, func(*projection.State) {})
+	return run.ID, r.final(refused)
 }
 
 // beginWait and endWait are around what waits for an end.
@@ -80,26 +114,24 @@ func (s *Service) beginWait() *api.Error {
 func (s *Service) endWait() { <-s.waits }
 
 // started carries out the command, unless the request did so before, and tells
-// the id of the run.
-func (s *Service) started(ctx context.Context, r *request, c command.Command) (string, *api.Error) {
-	answer, refused := s.cfg.Scheduler.Do(ctx, r.once(), nil, c)
+// the id of the run, a string.
+func (s *Service) started(ctx context.Context, r *request, c command.Command) (any, *api.Error) {
+	answer, refused := s.do(ctx, r, nil, c)
 	if refused != nil {
-		return "", refused
+		return nil, refused
 	}
 	if len(answer.Repeated) == 0 {
 		if refused := answer.Outcomes[0].Err; refused != nil {
-			return "", refused
+			return nil, refused
 		}
 		return c.Target(), nil
 	}
 	past, refused := s.recall(ctx, r, answer)
 	if refused != nil {
-		return "", refused
+		return nil, refused
 	}
-	if len(past) == 0 { // only the hash of the id was the same
-		again := *r
-		again.id = ""
-		return s.started(ctx, &again, c)
+	if len(past) == 0 {
+		return s.started(ctx, r.anew(), c)
 	}
 	switch d := past[len(past)-1].event.Data.(type) {
 	case *eventlog.RunCreated:
@@ -107,7 +139,7 @@ func (s *Service) started(ctx context.Context, r *request, c command.Command) (s
 	case *eventlog.TriggerFired:
 		return d.Run, nil
 	}
-	return "", sameRequest(past[len(past)-1], eventlog.EntityRun)
+	return nil, sameRequest(past[len(past)-1], eventlog.EntityRun)
 }
 
 // waitRun returns when the run has ended, patience is, or the service stops.

@@ -104,3 +104,10 @@ func kindOf(goType string) string {
 	}
 	return "an object"
 }
+
+// anew is the request without its id, which only looked like another's.
+func (r *request) anew() *request {
+	again := *r
+	again.id = ""
+	return &again
+}

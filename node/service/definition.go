@@ -29,7 +29,7 @@ type definition[P any] struct {
 // doDefinition carries out a create, an update or a delete.
 func doDefinition[P any](ctx context.Context, s *Service, r *request, d definition[P], c command.Command) (any, *api.Error) {
 	var found *P
-	answer, refused := s.cfg.Scheduler.Do(ctx, r.once(), func(st *projection.State) { found = d.find(st, c.Target(), true) }, c)
+	answer, refused := s.do(ctx, r, func(st *projection.State) { found = d.find(st, c.Target(), true) }, c)
 	if refused != nil {
 		return nil, refused
 	}
@@ -41,9 +41,7 @@ func doDefinition[P any](ctx context.Context, s *Service, r *request, d definiti
 		if len(past) > 0 {
 			return recallDefinition(ctx, s, d, past[len(past)-1])
 		}
-		again := *r // only the hash of the id was the same
-		again.id = ""
-		return doDefinition(ctx, s, &again, d, c)
+		return doDefinition(ctx, s, r.anew(), d, c)
 	}
 	if refused := answer.Outcomes[0].Err; refused != nil {
 		if refused.Entity == "" || found == nil {

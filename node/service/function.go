@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/exec/wire"
@@ -25,6 +26,9 @@ func (s *Service) functionCreate(ctx context.Context, r *request) (any, *api.Err
 	if refused != nil {
 		return nil, refused
 	}
+	if refused := s.cfg.Scheduler.NotOurs(c.Partition()); refused != nil {
+		return nil, refused // the owner has the code checked
+	}
 	return s.withCode(ctx, r, c, c.New.Name, c.New.Pool, in.Code)
 }
 
@@ -36,6 +40,9 @@ func (s *Service) functionUpdate(ctx context.Context, r *request) (any, *api.Err
 	c, refused := command.NewUpdateFunction(r.by(), in)
 	if refused != nil {
 		return nil, refused
+	}
+	if refused := s.cfg.Scheduler.NotOurs(c.Partition()); refused != nil {
+		return nil, refused // the owner has the code checked
 	}
 	// The check runs on the pool that the function will have.
 	name, pool, code := in.ID, "", in.Code
@@ -95,7 +102,9 @@ func (s *Service) checkCode(ctx context.Context, name, pool, code string) *api.E
 	if err != nil {
 		return api.Errorf(api.Invalid, "code", "the code cannot be sent: %v", err)
 	}
-	reply, err := s.cfg.Node.RequestWithContext(ctx, wire.ExecSubject(executor, wire.VerbCheck), body)
+	question := nats.NewMsg(wire.ExecSubject(executor, wire.VerbCheck))
+	question.Data = body
+	reply, err := s.cfg.Node.RequestMsgWithContext(ctx, question)
 	if err != nil {
 		return api.Errorf(api.Unavailable, "code", "executor %s did not check the code in time: try again", executor)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/command"
@@ -19,7 +17,7 @@ func (s *Service) itemCreate(ctx context.Context, r *request) (any, *api.Error) 
 	if refused != nil {
 		return nil, refused
 	}
-	c, refused := command.NewCreateItem(r.by(), in, s.cfg.Scheduler.DrawID(eventlog.PrefixItem, r.id))
+	c, refused := command.NewCreateItem(r.by(), in, s.draw(eventlog.PrefixItem, r))
 	if refused != nil {
 		return nil, refused
 	}
@@ -53,7 +51,7 @@ func (s *Service) itemCancel(ctx context.Context, r *request) (any, *api.Error) 
 // itemDo carries out what concerns one item.
 func (s *Service) itemDo(ctx context.Context, r *request, c command.Command) (any, *api.Error) {
 	v := itemView{id: c.Target()}
-	answer, refused := s.cfg.Scheduler.Do(ctx, r.once(), v.see, c)
+	answer, refused := s.do(ctx, r, v.see, c)
 	if refused != nil {
 		return nil, refused
 	}
@@ -65,9 +63,7 @@ func (s *Service) itemDo(ctx context.Context, r *request, c command.Command) (an
 		if len(past) > 0 {
 			return s.itemRecall(ctx, past[len(past)-1])
 		}
-		again := *r // only the hash of the id was the same
-		again.id = ""
-		return s.itemDo(ctx, &again, c)
+		return s.itemDo(ctx, r.anew(), c)
 	}
 	if refused := answer.Outcomes[0].Err; refused != nil {
 		create, isCreate := c.(command.CreateItem)
@@ -267,120 +263,4 @@ func (s *Service) itemNamed(ctx context.Context, r *request, name string) (strin
 		refused = api.Errorf(api.NotFound, "name", "there is no item named %q: see item.list", name)
 	}
 	return found, refused
-}
-
-// itemCreateMany creates each item of a list for itself.
-func (s *Service) itemCreateMany(ctx context.Context, r *request) (any, *api.Error) {
-	in, refused := decode[api.ItemsInput](r.body)
-	if refused != nil {
-		return nil, refused
-	}
-	if len(in.Items) == 0 {
-		return nil, api.Errorf(api.Invalid, "items", "items is missing: give a list of 1 to %d items", api.ManyMax)
-	}
-	if len(in.Items) > api.ManyMax {
-		return nil, api.Errorf(api.TooLarge, "items", "%d items are more than %d: send them in parts", len(in.Items), api.ManyMax)
-	}
-	m := many{s: s, r: r, results: make([]api.ItemResult, len(in.Items))}
-	for n, raw := range in.Items {
-		m.read(n, raw)
-	}
-	if refused := m.do(ctx, r.once()); refused != nil {
-		return nil, refused
-	}
-	return api.ItemResults{Results: m.results}, nil
-}
-
-// many is a create_many under way.
-type many struct {
-	s        *Service
-	r        *request
-	commands []command.Command
-	places   []int // of the commands in the request
-	results  []api.ItemResult
-}
-
-func (m *many) refuse(place int, refused *api.Error) { m.results[place].Error = refused }
-
-func (m *many) read(place int, raw []byte) {
-	var in api.ItemInput
-	if refused := jsonError(json.Unmarshal(raw, &in, json.RejectUnknownMembers(true))); refused != nil {
-		m.refuse(place, refused)
-		return
-	}
-	by := m.r.by()
-	by.CauseIndex = place
-	c, refused := command.NewCreateItem(by, in, m.s.cfg.Scheduler.DrawID(eventlog.PrefixItem, m.r.id))
-	if refused != nil {
-		m.refuse(place, refused)
-		return
-	}
-	m.commands, m.places = append(m.commands, c), append(m.places, place)
-}
-
-func (m *many) do(ctx context.Context, once bool) *api.Error {
-	if len(m.commands) == 0 {
-		return nil
-	}
-	views := make([]itemView, len(m.commands))
-	answer, refused := m.s.cfg.Scheduler.Do(ctx, once, func(st *projection.State) {
-		for n, c := range m.commands {
-			views[n].id = c.Target()
-			views[n].see(st)
-		}
-	}, m.commands...)
-	if refused != nil {
-		return refused
-	}
-	if len(answer.Repeated) > 0 {
-		return m.again(ctx, answer)
-	}
-	for n, outcome := range answer.Outcomes {
-		place := m.places[n]
-		var rec any
-		refused := outcome.Err
-		switch {
-		case refused == nil:
-			rec, refused = m.s.showItem(ctx, views[n], answer.Horizon)
-		case refused.Entity != "":
-			rec, refused = m.s.sameItem(ctx, m.commands[n].(command.CreateItem), views[n], answer.Horizon, refused)
-		}
-		if refused != nil {
-			m.refuse(place, refused)
-			continue
-		}
-		item := rec.(api.Item)
-		m.results[place].Item = &item
-	}
-	return nil
-}
-
-// again answers a repeated request: what it created, by the places that the
-// events name, and decides the rest, which was refused or never reached the
-// log.
-func (m *many) again(ctx context.Context, answer scheduler.Answer) *api.Error {
-	past, refused := m.s.recall(ctx, m.r, answer)
-	if refused != nil {
-		return refused
-	}
-	for _, d := range past {
-		place := d.event.CauseIndex
-		if place < 0 || place >= len(m.results) {
-			return api.Errorf(api.Conflict, api.HeaderRequestID, "this request id was used for another request: use a new one")
-		}
-		rec, refused := m.s.itemRecall(ctx, d)
-		if refused != nil {
-			return refused
-		}
-		item := rec.(api.Item)
-		m.results[place] = api.ItemResult{Item: &item}
-	}
-	commands, places := m.commands, m.places
-	m.commands, m.places = nil, nil
-	for n, c := range commands {
-		if m.results[places[n]].Item == nil {
-			m.commands, m.places = append(m.commands, c), append(m.places, places[n])
-		}
-	}
-	return m.do(ctx, false)
 }

@@ -2,9 +2,11 @@ package service
 
 import (
 	"context"
+	"slices"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/command"
 	"github.com/belfryhq/belfry/node/scheduler"
 )
 
@@ -62,4 +64,18 @@ func sameRequest(d done, entity eventlog.Entity) *api.Error {
 		return api.Errorf(api.Conflict, api.HeaderRequestID, "this request id was used for another request (%s): use a new one", d.event.Type())
 	}
 	return nil
+}
+
+// do has a request's command decided, unless the request was carried out before,
+// and notes whether anything is stored of it.
+func (s *Service) do(ctx context.Context, r *request, view scheduler.View, c command.Command) (scheduler.Answer, *api.Error) {
+	answer, refused := s.cfg.Scheduler.Do(ctx, r.once(), view, c)
+	if refused == nil {
+		r.note(answer)
+	}
+	return answer, refused
+}
+
+func (r *request) note(answer scheduler.Answer) {
+	*r.stored = *r.stored || len(answer.Repeated) > 0 || slices.ContainsFunc(answer.Outcomes, func(o scheduler.Outcome) bool { return o.Events > 0 })
 }

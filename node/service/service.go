@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/big"
 	"slices"
 	"sync"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
-	"github.com/oklog/ulid/v2"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
@@ -28,16 +28,24 @@ const (
 	// deadline of a request: below the 5 s after which nats request and most
 	// clients give up, so that they get an answer.
 	deadline = 4 * time.Second
-	// headerBytesMax is room for a reply's headers beside its body.
-	headerBytesMax = 4096
-	// workerIdle is for how long a worker waits for its next request.
-	workerIdle = 10 * time.Second
+	// drainEvery is how often is looked whether all that was asked is taken.
+	drainEvery = 10 * time.Millisecond
+	// replyBytesMax leaves room for a reply's headers beside its body.
+	replyBytesMax = api.RequestBytesMax - 4096
 )
 
 // Config says what a Service works with.
 type Config struct {
-	Callers   *nats.Conn // answers callers, and may publish nothing but replies
-	Node      *nats.Conn // of the node's identity, to ask executors
+	// Callers answers callers, and may publish nothing but replies; nothing else
+	// subscribes on it. nil: there are none but those who Ask.
+	Callers *nats.Conn
+	Node    Nodes // asks executors, and other nodes
+	// Name is this node's, where there are others: what they decide is passed on
+	// to them. "": there are none.
+	Name string
+	// Listen has handle called for each message, one at a time, until stop; of the
+	// node's identity. Needed with Name.
+	Listen    func(subject string, handle func(*nats.Msg)) (stop func(), err error)
 	Scheduler *scheduler.Scheduler
 	Log       eventlog.Log
 	Version   string // a semantic version
@@ -51,21 +59,27 @@ type Config struct {
 type Service struct {
 	cfg   Config
 	micro micro.Service
-	calls chan call     // to a worker that is idle
-	slots chan struct{} // one for each worker
+	asked workers       // for callers
+	hops  workers       // for other nodes
 	waits chan struct{} // one for each request that waits for an end
 	quit  chan struct{}
 	busy  sync.WaitGroup
+	deaf  func() // ends the hearing of other nodes
 
 	verifications verifications
 }
 
 // request is one call on its way.
 type request struct {
+	verb  string // entity.verb
 	user  string
 	id    string // from the header; "" if none
 	cause string // the id, or a generated one
 	body  []byte
+
+	hop    bool     // another node asks: it is not passed on again
+	items  *big.Int // of a create_many over a hop: the places asked for
+	stored *bool    // something of it is stored, whatever it is told
 }
 
 // verb answers a request with something to be written as JSON.
@@ -108,11 +122,21 @@ func verbs() map[string]verb {
 
 // New makes a service that does not answer yet.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, calls: make(chan call), slots: make(chan struct{}, requestsMax), waits: make(chan struct{}, waitsMax), quit: make(chan struct{}), verifications: verifications{slot: make(chan struct{}, 1)}}
+	return &Service{
+		cfg: cfg, asked: newWorkers(), hops: newWorkers(), waits: make(chan struct{}, waitsMax), quit: make(chan struct{}),
+		deaf: func() {}, verifications: verifications{slot: make(chan struct{}, 1)},
+	}
 }
 
-// Start registers the micro service and begins to answer.
+// Start begins to answer other nodes, registers the micro service, which is one
+// for all nodes, and begins to answer callers.
 func (s *Service) Start() error {
+	if err := s.join(); err != nil {
+		return err
+	}
+	if s.cfg.Callers == nil {
+		return nil
+	}
 	registered, err := micro.AddService(s.cfg.Callers, micro.Config{
 		Name: api.Service, Version: s.cfg.Version,
 		Description: "runs stored Python functions when they are due",
@@ -123,13 +147,38 @@ func (s *Service) Start() error {
 	s.micro = registered
 	table := verbs()
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		entity, action := split(name)
-		err := registered.AddEndpoint(entity+"-"+action, s.endpoint(table[name]), micro.WithEndpointSubject(api.Subject("*", entity, action)))
-		if err != nil {
+		if err := s.register(name, table[name]); err != nil {
 			return fmt.Errorf("register %s: %w", name, err)
 		}
 	}
 	return s.cfg.Callers.Flush()
+}
+
+// register has a verb answered: for callers of whatever node, as one of all that
+// answer, and for those of this node apart. Both are endpoints, so that both are
+// counted.
+func (s *Service) register(name string, do verb) error {
+	entity, action := split(name)
+	endpoint := entity + "-" + action
+	err := s.micro.AddEndpoint(endpoint, s.endpoint(name, do), micro.WithEndpointSubject(api.Subject("*", entity, action)))
+	if err != nil || s.cfg.Name == "" {
+		return err
+	}
+	return s.micro.AddEndpoint(endpoint+"-local", s.endpoint(name, do),
+		micro.WithEndpointSubject(api.LocalSubject(s.cfg.Name, "*", entity, action)), micro.WithEndpointQueueGroupDisabled())
+}
+
+// join has other nodes ask this one.
+func (s *Service) join() error {
+	if s.cfg.Name == "" {
+		return nil
+	}
+	stop, err := s.cfg.Listen(hopSubject(s.cfg.Name, "*.*"), s.hear(verbs()))
+	if err != nil {
+		return fmt.Errorf("listen to other nodes: %w", err)
+	}
+	s.deaf = stop
+	return nil
 }
 
 // Stop takes no more requests, lets those under way end, and returns.
@@ -138,73 +187,85 @@ func (s *Service) Stop() {
 		if err := s.micro.Stop(); err != nil {
 			s.cfg.Logger.Warn("the API did not stop cleanly", "error", err)
 		}
+		s.drain()
 	}
+	s.deaf()
 	close(s.quit)
 	s.busy.Wait()
 }
 
-// call is a request as it came in.
-type call struct {
-	do                 verb
-	subject, reply, id string
-	body               []byte
+// drain returns when what was asked is with a worker: whoever asked can go on at
+// another node, and so would only wait. With a node alone there is none.
+func (s *Service) drain() {
+	if s.cfg.Name == "" {
+		return
+	}
+	until := time.Now().Add(deadline)
+	for s.cfg.Callers.NumSubscriptions() > 0 && time.Now().Before(until) {
+		time.Sleep(drainEvery)
+	}
 }
 
 // endpoint hands calls over to workers: micro itself calls one at a time.
-func (s *Service) endpoint(do verb) micro.Handler {
-	return micro.HandlerFunc(func(r micro.Request) {
-		c := call{do, r.Subject(), r.Reply(), nats.Header(r.Headers()).Get(api.HeaderRequestID), r.Data()}
-		select {
-		case s.calls <- c: // a worker is idle
-			return
-		default:
-		}
-		select {
-		case s.calls <- c:
-		case s.slots <- struct{}{}:
-			s.busy.Go(func() { s.work(c) })
-		case <-s.quit:
-		}
+func (s *Service) endpoint(name string, do verb) micro.Handler {
+	return micro.HandlerFunc(func(m micro.Request) {
+		subject, reply, body := m.Subject(), m.Reply(), m.Data()
+		id := nats.Header(m.Headers()).Get(api.HeaderRequestID)
+		s.asked.take(s, func() { s.answer(name, do, subject, reply, id, body) })
 	})
 }
 
-// work answers calls until there are none for a while. Workers are kept, since
-// a goroutine that is new grows its stack anew, which costs as much as reading
-// the request.
-func (s *Service) work(c call) {
-	defer func() { <-s.slots }()
-	idle := time.NewTimer(workerIdle)
-	defer idle.Stop()
-	for {
-		s.answer(c)
-		idle.Reset(workerIdle)
-		select {
-		case c = <-s.calls:
-		case <-idle.C:
-			return
-		case <-s.quit:
-			return
-		}
-	}
-}
-
-func (s *Service) answer(c call) {
-	subject, reply := c.subject, c.reply
+func (s *Service) answer(name string, do verb, subject, reply, id string, body []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	var answer any
-	r, refused := newRequest(subject, c.id, c.body)
+	r, refused := s.newRequest(name, api.UserOf(subject), id, body)
 	if refused == nil {
-		answer, refused = c.do(s, ctx, r)
+		answer, refused = s.route(ctx, r, do)
 	}
+	m := s.write(subject, reply, answer, refused)
+	if reply == "" {
+		return // nobody listens; it is done all the same
+	}
+	if err := s.cfg.Callers.PublishMsg(m); err != nil {
+		s.cfg.Logger.Warn("a reply could not be sent", "subject", subject, "error", err)
+	}
+}
+
+// Ask answers a request without NATS, as if a caller had sent it: for whoever is
+// in this process. The answer is JSON; cause is under what its events stand.
+func (s *Service) Ask(ctx context.Context, name, user, id string, body []byte) (answer []byte, cause string, refused *api.Error) {
+	do := verbs()[name]
+	if do == nil {
+		return nil, "", api.Errorf(api.NotFound, "", "there is no %q: see the API", name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	r, refused := s.newRequest(name, user, id, body)
+	if refused != nil {
+		return nil, "", refused
+	}
+	record, refused := s.route(ctx, r, do)
+	if refused != nil {
+		return nil, r.cause, refused
+	}
+	answer, err := json.Marshal(record, json.Deterministic(true))
+	if err != nil {
+		return nil, r.cause, unwritable(err)
+	}
+	return answer, r.cause, nil
+}
+
+// write makes the message of an answer.
+func (s *Service) write(subject, reply string, answer any, refused *api.Error) *nats.Msg {
 	m := nats.NewMsg(reply)
 	var err error
 	if refused == nil {
 		if m.Data, err = json.Marshal(answer, json.Deterministic(true)); err != nil {
-			refused = api.Errorf(api.Internal, "", "the answer cannot be written: %v", err)
+			refused = unwritable(err)
 		}
 	}
-	if limit := s.cfg.Callers.MaxPayload(); int64(len(m.Data)) > limit-headerBytesMax {
+	if len(m.Data) > replyBytesMax {
 		refused = api.Errorf(api.TooLarge, "", "the answer has %d bytes, more than NATS carries; what was asked is done: read it in parts", len(m.Data))
 	}
 	if refused != nil {
@@ -215,18 +276,17 @@ func (s *Service) answer(c call) {
 		m.Header.Set(api.HeaderErrorCode, fmt.Sprint(refused.Code.Status()))
 		m.Data, _ = json.Marshal(api.ErrorBody{Error: refused}) // strings only
 	}
-	if reply == "" {
-		return // nobody listens; it is done all the same
-	}
-	if err := s.cfg.Callers.PublishMsg(m); err != nil {
-		s.cfg.Logger.Warn("a reply could not be sent", "subject", subject, "error", err)
-	}
+	return m
 }
 
-func newRequest(subject, id string, body []byte) (*request, *api.Error) {
-	r := &request{user: api.UserOf(subject), id: id, cause: id, body: body}
+func unwritable(err error) *api.Error {
+	return api.Errorf(api.Internal, "", "the answer cannot be written: %v", err)
+}
+
+func (s *Service) newRequest(name, user, id string, body []byte) (*request, *api.Error) {
+	r := &request{verb: name, user: user, id: id, cause: id, body: body, stored: new(bool)}
 	if id == "" {
-		r.cause = eventlog.GeneratedCause + ulid.Make().String()
+		r.cause = s.cfg.Scheduler.DrawCause()
 		return r, nil
 	}
 	if len(id) > api.RequestIDLengthMax || id[:1] == eventlog.GeneratedCause || !printable(id) {

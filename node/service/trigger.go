@@ -36,7 +36,7 @@ func (s *Service) triggerCreate(ctx context.Context, r *request) (any, *api.Erro
 	if refused != nil {
 		return nil, refused
 	}
-	c, refused := command.NewCreateTrigger(r.by(), in, s.cfg.Scheduler.DrawID(eventlog.PrefixTrigger, r.id))
+	c, refused := command.NewCreateTrigger(r.by(), in, s.draw(eventlog.PrefixTrigger, r))
 	if refused != nil {
 		return nil, refused
 	}
@@ -90,7 +90,7 @@ func (s *Service) triggerDelete(ctx context.Context, r *request) (any, *api.Erro
 // triggerDo carries out what concerns one trigger.
 func (s *Service) triggerDo(ctx context.Context, r *request, c command.Command) (any, *api.Error) {
 	v := triggerView{id: c.Target()}
-	answer, refused := s.cfg.Scheduler.Do(ctx, r.once(), v.see, c)
+	answer, refused := s.do(ctx, r, v.see, c)
 	if refused != nil {
 		return nil, refused
 	}
@@ -102,9 +102,7 @@ func (s *Service) triggerDo(ctx context.Context, r *request, c command.Command) 
 		if len(past) > 0 {
 			return s.triggerRecall(ctx, past)
 		}
-		again := *r // only the hash of the id was the same
-		again.id = ""
-		return s.triggerDo(ctx, &again, c)
+		return s.triggerDo(ctx, r.anew(), c)
 	}
 	if refused := answer.Outcomes[0].Err; refused != nil {
 		create, isCreate := c.(command.CreateTrigger)

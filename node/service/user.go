@@ -76,7 +76,8 @@ func (s *Service) userList(ctx context.Context, r *request) (any, *api.Error) {
 
 // read is the scheduler's Read for a caller who must exist. A node alone has
 // the whole log in its state, so that a strong read is any read: what it saw
-// is stored, and nobody else can have stored more.
+// is stored, and nobody else can have stored more. Where there are others, it is
+// as current as the answer of the stream's leader.
 func (s *Service) read(ctx context.Context, r *request, _ bool, view scheduler.View) (scheduler.Horizon, *api.Error) {
 	known := false
 	h, refused := s.cfg.Scheduler.Read(ctx, func(st *projection.State) {

@@ -47,6 +47,13 @@ func packages() []entry {
 			sentence: "the owner's loops: decider, committer, timers, windows and dispatch, recovery",
 		},
 		{
+			// node/cluster: what the members agree on. node/scheduler: why a move was
+			// refused. Neither's running part: it moves by small interfaces, so that
+			// simulation drives it without Raft and NATS.
+			path: "node/coordinator", imports: "node/cluster node/scheduler",
+			sentence: "who should own what, and has it so: the leader's duty, and every node's part in moving partitions",
+		},
+		{
 			// testing/check: audit.verify lets the judge of our tests judge the log
 			// of a running node. The judge shares no code with what wrote the log;
 			// a second one, inside the product, would.

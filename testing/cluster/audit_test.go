@@ -31,6 +31,7 @@ func readyz(t *testing.T, p *cluster.Process) (int, string) {
 // A node that finds an event in its log that must not be stops claiming, says
 // what and where, and goes on answering.
 func TestTheAuditorOfANode(t *testing.T) {
+	t.Parallel()
 	p := lived(t)
 	if status, body := readyz(t, p); status != http.StatusOK {
 		t.Fatalf("before: %d %s", status, body)

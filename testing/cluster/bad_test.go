@@ -70,6 +70,7 @@ func refuse(t *testing.T, nc *nats.Conn, cases []bad) {
 
 // Bad input gets its code and a sentence, stores nothing and breaks nothing.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	nc := p.Conn()
@@ -309,6 +310,7 @@ func newItem(more string) string {
 
 // create_many: each item stands for itself, in order.
 func TestCreateMany(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	nc := p.Conn()
@@ -350,6 +352,7 @@ func TestCreateMany(t *testing.T) {
 // A repeated request answers with what it did, and does nothing again, also
 // after a restart.
 func TestRequestIDs(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	nc := p.Conn()

@@ -59,6 +59,7 @@ func change(t *testing.T, c *client.Client, random *rand.Rand, id string) {
 // caller can, with a kill -9 between: by the log, each occurrence of what was
 // the schedule then has exactly one outcome, and each next run is the right one.
 func TestScheduleChanges(t *testing.T) {
+	t.Parallel()
 	const triggers, phases = 16, 2
 	over := time.Duration(fromEnv(t, "CHANGE_SECONDS", 3)) * time.Second
 	seed := uint64(fromEnv(t, "CHANGE_SEED", int(time.Now().UnixNano()&0xffffff)))

@@ -112,6 +112,7 @@ func start(p *cluster.Process) *cluster.Process {
 // Each pool has its Python: functions run where their pool is, are checked there,
 // and see no credentials.
 func TestPoolsHaveTheirOwnPythons(t *testing.T) {
+	t.Parallel()
 	venv := filepath.Join(t.TempDir(), "venv")
 	if out, err := exec.Command("python3", "-m", "venv", "--without-pip", venv).CombinedOutput(); err != nil {
 		t.Skipf("this Python makes no environments: %v %s", err, out)
@@ -171,6 +172,7 @@ def execute(current_user, **kwargs):
 // An executor that is killed loses its attempt; another one of the pool takes the
 // run up.
 func TestAKilledExecutorLosesNothing(t *testing.T) {
+	t.Parallel()
 	p := node(t)
 	c := p.Client(api.Admin)
 	executors := map[string]*cluster.Process{}
@@ -205,6 +207,7 @@ func TestAKilledExecutorLosesNothing(t *testing.T) {
 
 // Whoever restarts a killed executor at once does so under its name.
 func TestAKilledExecutorComesBackUnderItsName(t *testing.T) {
+	t.Parallel()
 	p := node(t)
 	c := p.Client(api.Admin)
 	e := start(p.Executor("one"))
@@ -228,6 +231,7 @@ func TestAKilledExecutorComesBackUnderItsName(t *testing.T) {
 // Runs go on while the node is away, and what they came to is delivered: one that
 // ended meanwhile, and one that ends after.
 func TestANodeRestartsWhileAnExecutorRuns(t *testing.T) {
+	t.Parallel()
 	p := node(t)
 	c := p.Client(api.Admin)
 	e := start(p.Executor("one", "--slots", "2"))
@@ -266,6 +270,7 @@ func TestANodeRestartsWhileAnExecutorRuns(t *testing.T) {
 }
 
 func TestExecutorsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	p := node(t)
 	start(p.Executor("one"))
 	strange := write(t, "strange.key", strings.Repeat("5a", 32))
@@ -306,6 +311,7 @@ func TestExecutorsThatAreRefused(t *testing.T) {
 
 // Loopback is no proof: without the credentials nobody speaks for an executor.
 func TestACallerIsNoExecutor(t *testing.T) {
+	t.Parallel()
 	p := node(t)
 	start(p.Executor("one"))
 	refused := make(chan error, 16)

@@ -55,6 +55,7 @@ func listen(t *testing.T, c *client.Client, run string) (lines []heard, answers 
 
 // Each line is seen within a second, in order and once, however much is printed.
 func TestOutputIsSeenWhileTheRunGoesOn(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t, "--slots", "8")
 	p.Start()
 	create(t, p.Client(api.Admin), "talk", talkingCode)
@@ -108,6 +109,7 @@ func TestOutputIsSeenWhileTheRunGoesOn(t *testing.T) {
 
 // A follower goes on with the next attempt, and an attempt can be asked for.
 func TestFollowingGoesOnThroughRetries(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	c := p.Client(api.Admin)
@@ -150,6 +152,7 @@ func TestFollowingGoesOnThroughRetries(t *testing.T) {
 // A run in Processing answers with what it printed; whoever waits for more is
 // answered at the end of the wait, and a run that is canceled ends its followers.
 func TestOutputSoFar(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	c := p.Client(api.Admin)

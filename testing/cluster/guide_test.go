@@ -45,6 +45,7 @@ func must(t testing.TB, p *cluster.Process, args ...string) string {
 // The guide's example works as printed: a function, an item for tomorrow, one
 // two seconds from now whose output is seen; it survives kill -9.
 func TestTheGuidesExample(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	file := write(t, "send_email.py", guideCode)

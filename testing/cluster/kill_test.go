@@ -64,6 +64,7 @@ func itemID(n int) string { return fmt.Sprintf("%s%020d", eventlog.PrefixItem, n
 // every acknowledged create is there, each attempt is claimed once, each item
 // ends once, and what the functions wrote agrees with the stream.
 func TestKill9(t *testing.T) {
+	t.Parallel()
 	items := fromEnv(t, "KILL9_ITEMS", 600)
 	over := time.Duration(fromEnv(t, "KILL9_SECONDS", 8)) * time.Second
 	const kills, creators = 3, 4

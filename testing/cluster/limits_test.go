@@ -11,6 +11,7 @@ import (
 // A function's limits are in its record: the defaults, what a create and an
 // update say, and what is read after a restart.
 func TestTheLimitsOfAFunction(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	c := p.Client(api.Admin)

@@ -105,6 +105,7 @@ func misbehaviors() map[string]misbehavior {
 // Misbehaving code ends its own run, with a reason, and nobody else's: all of it in
 // one node with its executor, several at a time, and a good function beside them.
 func TestMisbehavingCode(t *testing.T) {
+	t.Parallel()
 	p := restricted(t)
 	c := p.Client(api.Admin)
 	stop := beside(t, p.Client(api.Admin))

@@ -99,6 +99,7 @@ func (r *racers) rested(one rest) {
 // once one was answered, nothing starts until the resumption, by the stream, by
 // the clock, and by the journal.
 func TestPauseRaces(t *testing.T) {
+	t.Parallel()
 	const triggers, clients = 40, 8
 	over := time.Duration(fromEnv(t, "PAUSE_SECONDS", 5)) * time.Second
 	p := cluster.New(t)

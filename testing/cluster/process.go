@@ -34,7 +34,10 @@ type Process struct {
 	// Program is the binary, Binary if "".
 	Program string
 
-	line   []string // of belfry exec; nil for belfry up
+	// Name is that of a member of a cluster; "" for others.
+	Name string
+
+	line   []string // of belfry exec and belfry node; nil for belfry up
 	cmd    *exec.Cmd
 	stderr *lines
 	ended  chan error
@@ -91,19 +94,42 @@ func (p *Process) Executor(name string, args ...string) *Process {
 	}
 }
 
-// freeAddrs finds loopback addresses that nobody listens on.
+// freeAddrs finds loopback addresses that nobody listens on, and that no other
+// test was given: tests run side by side.
 func freeAddrs(t testing.TB, n int) []string {
 	t.Helper()
 	var addrs []string
-	for range n {
+	for len(addrs) < n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close() //nolint:errcheck // it was only asked for its port
-		addrs = append(addrs, l.Addr().String())
+		if addr := l.Addr().String(); given.take(addr) {
+			addrs = append(addrs, addr)
+		}
 	}
 	return addrs
+}
+
+// given are the addresses that tests of this process have.
+var given addresses
+
+type addresses struct {
+	mu  sync.Mutex
+	all map[string]bool
+}
+
+// take is false for an address that was taken before.
+func (a *addresses) take(addr string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all == nil {
+		a.all = map[string]bool{}
+	}
+	before := a.all[addr]
+	a.all[addr] = true
+	return !before
 }
 
 // command is a belfry process that was not started yet.
@@ -209,7 +235,7 @@ func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) } // it did not end well
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
 
 func (p *Process) end(sig syscall.Signal) error {
-	if p.cmd == nil {
+	if p.cmd == nil || p.cmd.Process == nil {
 		return nil
 	}
 	_ = p.cmd.Process.Signal(sig) // it may have ended by itself
@@ -222,6 +248,13 @@ func (p *Process) end(sig syscall.Signal) error {
 		return fmt.Errorf("belfry had not ended %v after %v: %w", startTimeout, sig, <-p.ended)
 	}
 }
+
+// Freeze stops the process without a word (SIGSTOP): it hears, says and sees
+// nothing until Thaw, and does not know that time went by.
+func (p *Process) Freeze() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) } // it may have ended by itself
+
+// Thaw lets a frozen process go on.
+func (p *Process) Thaw() { _ = p.cmd.Process.Signal(syscall.SIGCONT) } // likewise
 
 // Wait returns when the process has ended by itself.
 func (p *Process) Wait(timeout time.Duration) error {

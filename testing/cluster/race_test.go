@@ -17,6 +17,7 @@ import (
 // Cancels race the due time of thousands of items over NATS: one that was
 // answered is never followed by a claim, by the stream and by the journal.
 func TestCancelRaces(t *testing.T) {
+	t.Parallel()
 	races := fromEnv(t, "RACES", 800)
 	const clients = 8
 	p := cluster.New(t)
@@ -74,6 +75,7 @@ func TestCancelRaces(t *testing.T) {
 // The code is updated again and again while items run: each run uses a version
 // at least as new as the newest acknowledged before its claim.
 func TestTheNewestCodeUnderLoad(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	c := p.Client(api.Admin)

@@ -24,6 +24,7 @@ def execute(current_user, lines=0, **kwargs):
 // Lists, filters, cursors, names, runs, logs and events, of items that wait and
 // of items that ended.
 func TestReading(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	c := p.Client(api.Admin)

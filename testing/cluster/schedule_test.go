@@ -35,6 +35,7 @@ def execute(current_user, journal, campaign, step, **kwargs):
 // Functions schedule the next step of their campaign while node and executor are
 // killed: no step is lost, none is there twice, whatever attempts there were.
 func TestADripCampaign(t *testing.T) {
+	t.Parallel()
 	const campaigns, steps = 12, 4
 	p := node(t)
 	c := p.Client(api.Admin)

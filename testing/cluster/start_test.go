@@ -17,6 +17,7 @@ import (
 
 // What cannot be started says why in one line, with status 1.
 func TestStartsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +71,7 @@ func identity(t testing.TB, dir, content string) {
 // A stream that existed and is gone, is shorter than remembered, is another, or
 // has holes is refused, and never made anew.
 func TestADamagedStreamIsRefused(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	c := p.Client(api.Admin)
@@ -159,6 +161,7 @@ func spoil(t testing.TB, dir string) {
 
 // Anonymous clients can ask, and look at the stream; no more.
 func TestAnonymousClients(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	nc := p.Conn()

@@ -12,6 +12,7 @@ import (
 // A canceled run is told to end, and killed if it goes on. Which of both it was is
 // in its record and in the event of its end, of a call as of an item.
 func TestHowACanceledRunEnded(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	c := p.Client(api.Admin)

@@ -205,6 +205,7 @@ func badSchedules() map[string]string {
 // Bad input to triggers, automations, calls and audit.at gets its code and a
 // sentence, stores nothing and breaks nothing.
 func TestTriggerBadInput(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	nc := p.Conn()

@@ -73,6 +73,7 @@ func friday(t *testing.T, after time.Time) eventlog.Time {
 
 // The guide's examples of a Schedule Trigger Setting work as printed.
 func TestGuideTriggers(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	g := guide{T: t, c: p.Client(api.Admin)}

@@ -15,6 +15,7 @@ import (
 // A repeated request about triggers, automations and calls answers with what it
 // did, and does nothing again, also after a restart.
 func TestTriggerRequestIDs(t *testing.T) {
+	t.Parallel()
 	p := cluster.New(t)
 	p.Start()
 	nc := p.Conn()

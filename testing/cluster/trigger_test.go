@@ -64,6 +64,7 @@ func judged(t testing.TB, p *cluster.Process, journal string) *check.Verdict {
 // Triggers fire each second, kill -9 amidst them: each occurrence has exactly
 // one outcome, and what the functions wrote agrees with the stream.
 func TestTriggersKill9(t *testing.T) {
+	t.Parallel()
 	n := fromEnv(t, "TRIGGERS", 10)
 	over := time.Duration(fromEnv(t, "TRIGGER_SECONDS", 8)) * time.Second
 	kills := fromEnv(t, "TRIGGER_KILLS", 1)

@@ -53,6 +53,7 @@ func lived(t *testing.T) *cluster.Process {
 // A sound log is clean, while more is written to it: exit status 0, and the
 // judge outside agrees on what it counts.
 func TestVerifyOfASoundLog(t *testing.T) {
+	t.Parallel()
 	p := lived(t)
 	creating, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -95,6 +96,7 @@ func TestVerifyOfASoundLog(t *testing.T) {
 // A commit that nobody asked for, put into the files of a stopped node, is
 // named, with its sequence: exit status 1.
 func TestVerifyOfABrokenLog(t *testing.T) {
+	t.Parallel()
 	p := lived(t)
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
@@ -123,6 +125,7 @@ func TestVerifyOfABrokenLog(t *testing.T) {
 // A verification ends with its node; who asks for it is told to begin anew, and
 // the log that was being judged is as sound as before.
 func TestVerifyThroughAKill(t *testing.T) {
+	t.Parallel()
 	p := lived(t)
 	raw, err := p.Client(api.Admin).Ask(t.Context(), "audit", "verify", api.AuditVerify{})
 	if err != nil {

@@ -1,14 +1,10 @@
 package sim
 
 import (
-	"context"
 	"slices"
 	"time"
 
-	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
-	"github.com/belfryhq/belfry/node/command"
-	"github.com/belfryhq/belfry/testing/check"
 )
 
 // work asks for one thing after the other until there were n.
@@ -47,11 +43,9 @@ func (c *client) something() {
 
 // createFunction asks until there is one.
 func (c *client) createFunction(name string) {
-	x := wish{verb: "function.create", entity: "function", prefix: eventlog.PrefixFunction,
-		command: func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewCreateFunction(by, api.FunctionInput{Name: &name, Code: text("code"), Timeout: text("10h"),
-				OnExecutorLoss: text(pick(c.odds, []string{"retry", "retry", "fail"}))}, id)
-		}}
+	x := wish{verb: "function.create", entity: "function", in: api.FunctionInput{
+		Name: &name, Code: text("code"), Timeout: text("10h"), OnExecutorLoss: text(pick(c.odds, []string{"retry", "retry", "fail"})),
+	}}
 	id, ok := c.ask(x)
 	for !ok && !c.w.late() {
 		id, ok = c.ask(x)
@@ -69,8 +63,7 @@ func (c *client) createItem() {
 	in := api.ItemInput{Name: text("item"), RunDateTime: &at, Function: c.function(), Retry: c.retry()}
 	priority := o.below(3)
 	in.Priority = &priority
-	id, ok := c.ask(wish{verb: "item.create", entity: "item", prefix: eventlog.PrefixItem,
-		command: func(by command.By, id string) (command.Command, *api.Error) { return command.NewCreateItem(by, in, id) }})
+	id, ok := c.ask(wish{verb: "item.create", entity: "item", in: in})
 	if ok {
 		c.items = append(c.items, id)
 	}
@@ -92,10 +85,7 @@ func (c *client) createTrigger() {
 	if o.chance(4) {
 		in.Jitter = text(2 * c.w.plan.scale)
 	}
-	id, ok := c.ask(wish{verb: "trigger.create", entity: "trigger", prefix: eventlog.PrefixTrigger,
-		command: func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewCreateTrigger(by, in, id)
-		}})
+	id, ok := c.ask(wish{verb: "trigger.create", entity: "trigger", in: in})
 	if ok {
 		c.triggers = append(c.triggers, id)
 	}
@@ -103,10 +93,7 @@ func (c *client) createTrigger() {
 
 func (c *client) call() {
 	in := api.Call{ID: pick(c.odds, c.w.functions)}
-	id, ok := c.ask(wish{verb: "function.run", entity: "run", prefix: eventlog.PrefixRun,
-		command: func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewCall(by, in, eventlog.EntityFunction, id)
-		}})
+	id, ok := c.ask(wish{verb: "function.run", entity: "run", in: in})
 	if ok {
 		c.runs = append(c.runs, id)
 	}
@@ -118,20 +105,15 @@ func (c *client) changeItem() {
 	}
 	id := pick(c.odds, c.items)
 	at := time.Now().Add(c.odds.span(0, 30*c.w.plan.scale)).UTC().Format(time.RFC3339Nano)
-	c.ask(wish{verb: "item.update", entity: "item", id: id,
-		command: func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewUpdateItem(by, api.ItemInput{ID: id, RunDateTime: &at})
-		}})
+	c.ask(wish{verb: "item.update", entity: "item", id: id, in: api.ItemInput{ID: id, RunDateTime: &at}})
 }
 
 func (c *client) cancelItem() {
 	if len(c.items) == 0 {
 		return
 	}
-	c.ask(wish{verb: "item.cancel", entity: "item", id: pick(c.odds, c.items),
-		command: func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewCancelItem(by, api.Cancel{ID: id})
-		}})
+	id := pick(c.odds, c.items)
+	c.ask(wish{verb: "item.cancel", entity: "item", id: id, in: api.Cancel{ID: id}})
 }
 
 func (c *client) changeTrigger() {
@@ -140,26 +122,14 @@ func (c *client) changeTrigger() {
 		return
 	}
 	id := pick(o, c.triggers)
-	p := eventlog.PartitionOf(eventlog.EntityTrigger, id)
 	x := wish{entity: "trigger", id: id}
 	switch dice := o.below(12); {
 	case dice < 3:
-		x.verb = "trigger.pause"
-		x.command = func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewPauseTrigger(by, api.Pause{ID: id})
-		}
+		x.verb, x.in = "trigger.pause", api.Pause{ID: id}
 	case dice < 7:
-		x.verb = "trigger.resume"
-		x.command = func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewResumeTrigger(by, api.Pause{ID: id})
-		}
+		x.verb, x.in = "trigger.resume", api.Pause{ID: id}
 	case dice < 10:
-		x.verb = "trigger.update"
-		expression := pick(o, c.w.plan.crons)
-		run := eventlog.PrefixRun + c.w.draw(p)
-		x.command = func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewUpdateTrigger(by, api.TriggerInput{ID: id, CronSchedule: &expression}, run)
-		}
+		x.verb, x.in = "trigger.update", api.TriggerInput{ID: id, CronSchedule: text(pick(o, c.w.plan.crons))}
 	default:
 		x = deletion(id)
 	}
@@ -169,11 +139,8 @@ func (c *client) changeTrigger() {
 }
 
 func (c *client) updateFunction() {
-	code := c.w.nextName("code")
-	c.ask(wish{verb: "function.update", entity: "function", id: pick(c.odds, c.w.functions),
-		command: func(by command.By, id string) (command.Command, *api.Error) {
-			return command.NewUpdateFunction(by, api.FunctionInput{ID: id, Code: &code})
-		}})
+	id := pick(c.odds, c.w.functions)
+	c.ask(wish{verb: "function.update", entity: "function", id: id, in: api.FunctionInput{ID: id, Code: text(c.w.nextName("code"))}})
 }
 
 // look reads something.
@@ -198,20 +165,10 @@ func (c *client) cancelRun() {
 	if p == nil {
 		return
 	}
-	op := check.Op{Client: c.name, Node: p.node.name, Verb: "run.cancel", Entity: "run", ID: run, Invoked: time.Now()}
-	by := command.By{User: "admin", Now: eventlog.TimeOf(p.node.clock()), Cause: eventlog.GeneratedCause + c.w.nextName("cause"), CauseIndex: -1}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	op.Cause = by.Cause
-	op.Outcome = outcomeOf(p.CancelRun(ctx, by, run, "by chance"))
-	op.Returned = time.Now()
-	c.w.history.add(op)
+	c.once(p, wish{verb: "run.cancel", entity: "run", id: run, in: api.Cancel{ID: run, Reason: "by chance"}}, "")
 }
 
 // deletion is the wish that a trigger be no more.
 func deletion(id string) wish {
-	return wish{verb: "trigger.delete", entity: "trigger", id: id,
-		command: func(by command.By, id string) (command.Command, *api.Error) {
-			return command.DeleteTrigger{By: by, ID: id}, nil
-		}}
+	return wish{verb: "trigger.delete", entity: "trigger", id: id, in: api.Delete{ID: id}}
 }

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfryhq/belfry/eventlog"
+	"github.com/go-json-experiment/json"
+
 	"github.com/belfryhq/belfry/node/api"
-	"github.com/belfryhq/belfry/node/command"
 	"github.com/belfryhq/belfry/projection"
 	"github.com/belfryhq/belfry/testing/check"
 )
@@ -50,13 +50,12 @@ func newClient(w *World, name string) *client {
 // patience is how long a client waits for an answer.
 const patience = 10 * time.Second
 
-// wish is something to ask: its command, for the node that is asked.
+// wish is something to ask.
 type wish struct {
-	verb    string
-	entity  string
-	id      string // of what exists; "" for what is to be created
-	prefix  string // of what is to be created
-	command func(by command.By, id string) (command.Command, *api.Error)
+	verb   string
+	entity string
+	id     string // of what exists; "" for what is to be created
+	in     any    // the request
 }
 
 // ask has a wish carried out, asking again and elsewhere as clients do. It
@@ -88,46 +87,31 @@ func (c *client) ask(x wish) (string, bool) {
 	return "", false
 }
 
-// once asks one node once.
+// once asks one node once, which passes on what another one decides.
 func (c *client) once(p *process, x wish, request string) check.Op {
-	id := x.id
-	if id == "" {
-		id = p.DrawID(x.prefix, request)
-	}
-	op := check.Op{Client: c.name, Node: p.node.name, Verb: x.verb, Entity: x.entity, Request: request, Invoked: time.Now(), ID: id}
-	by := command.By{User: "admin", Now: eventlog.TimeOf(p.node.clock()), Cause: request, CauseIndex: -1}
-	if request == "" {
-		by.Cause = eventlog.GeneratedCause + c.w.nextName("cause")
-	}
-	op.Cause = by.Cause
-	cmd, refused := x.command(by, id)
-	if refused != nil {
-		c.w.broken("%s: %v", x.verb, refused)
+	op := check.Op{Client: c.name, Node: p.node.name, Verb: x.verb, Entity: x.entity, Request: request, Invoked: time.Now(), ID: x.id}
+	body, err := json.Marshal(x.in)
+	if err != nil {
+		c.w.broken("%s: %v", x.verb, err)
 		return op
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	seen := record{}
-	answer, refused := p.Do(ctx, request != "", func(s *projection.State) { seen = recordOf(s, x.entity, id) }, cmd)
-	op.Returned = time.Now()
-	if refused == nil && len(answer.Outcomes) > 0 {
-		refused = answer.Outcomes[0].Err
+	answer, cause, refused := p.service.Ask(ctx, x.verb, api.Admin, request, body)
+	op.Returned, op.Outcome, op.Cause = time.Now(), outcomeOf(refused), cause
+	if refused != nil && refused.Code == api.Invalid {
+		c.w.broken("%s %s: %v", x.verb, body, refused)
 	}
-	op.Outcome = outcomeOf(refused)
 	if op.Outcome == check.Acknowledged {
-		op.Revision, op.Seq, op.Status = seen.revision, answer.Horizon.Seq(seen.seq), seen.status
-		if answer.Repeated != nil {
-			// Done before, under an id that the first asking drew; the answer is
-			// read back from the log.
-			op.ID, op.Revision, op.Seq, op.Status = "", 0, answer.Horizon.Seq(answer.Repeated[0]), ""
-			if x.id != "" {
-				op.ID = id
-			} else if at := c.w.created(op.Seq, request); at != "" {
-				op.ID = at
-			}
-		} else if answer.Outcomes[0].Events == 0 {
-			op.Read = true // it was so already
+		var told struct {
+			ID            string `json:"id"`
+			Revision, Seq uint64
+			Status        string
 		}
+		if err := json.Unmarshal(answer, &told, json.MatchCaseInsensitiveNames(true)); err != nil {
+			c.w.broken("%s answered %s: %v", x.verb, answer, err)
+		}
+		op.ID, op.Revision, op.Seq, op.Status = told.ID, told.Revision, told.Seq, told.Status
 	}
 	c.w.history.add(op)
 	return op
@@ -190,27 +174,6 @@ func outcomeOf(refused *api.Error) check.Outcome {
 	default:
 		return check.Refused
 	}
-}
-
-// created finds the entity that a request created, in its commit.
-func (w *World) created(seq uint64, request string) string {
-	m, err := w.store.Get(context.Background(), seq)
-	if err != nil {
-		w.broken("commit %d is not there: %v", seq, err)
-		return ""
-	}
-	events, err := eventlog.Decode(m.Body)
-	if err != nil {
-		w.broken("commit %d: %v", seq, err)
-		return ""
-	}
-	for n := range events {
-		if events[n].Cause == request {
-			return events[n].Subject
-		}
-	}
-	w.broken("commit %d holds nothing of request %s, which it should have done", seq, request)
-	return ""
 }
 
 func text(v any) *string {

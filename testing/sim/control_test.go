@@ -251,6 +251,22 @@ func TestTheAuditorStopsTheNodeThatErrs(t *testing.T) {
 	}
 }
 
+// Where nobody ever leads, partitions stay as the faults left them, and the world
+// says so.
+func TestUnevenOwnersAreSeen(t *testing.T) {
+	for seed := uint64(1); seed <= worldsMax; seed++ {
+		w, _ := run(t, seed, func(w *World) {
+			w.plan.kinds, w.plan.nodes, w.plan.coordinated = []string{faultCrash}, 3, true
+			w.plant.leaderless = true
+			w.populate()
+		})
+		if strings.Contains(strings.Join(w.breaks, "\n"), "N1: node n") {
+			return
+		}
+	}
+	t.Errorf("nobody said so in %d worlds", worldsMax)
+}
+
 // misreader shows records under other names.
 type misreader struct{ eventlog.Log }
 

@@ -10,6 +10,8 @@
 //	           │  └── hosts ─────── exec.Executor          ╲
 //	           │        └ runtime: writes the journal       ▶ network, with faults
 //	           ├── clients: ask, and write their histories ╱
+//	           ├── council: stands for Raft, in a third of the worlds: the nodes' own
+//	           │            coordinators move partitions, beside the nemesis
 //	           ├── nemesis: crashes, pauses, cuts, moves, clocks
 //	           └── judge:   log + histories + journal + faults ──▶ check
 //

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
@@ -114,6 +115,7 @@ func (w *World) judge() *check.Verdict {
 		living = append(living, n.name)
 	}
 	w.breaks = append(w.breaks, w.objections()...)
+	w.evenly()
 	commits := w.commits()
 	v := check.Log(commits)
 	v.Lateness = lateMax * w.plan.scale
@@ -123,7 +125,7 @@ func (w *World) judge() *check.Verdict {
 		}
 	}
 	v.Faults(w.faults.all())
-	v.History(w.history.all())
+	v.History(w.asChanges(w.history.all()))
 	v.Lines(w.journal.all())
 	v.Owned(living...)
 	v.AllEnded()
@@ -138,3 +140,26 @@ const (
 	// skewMax is how far clocks are apart at most, in units of time.
 	skewMax = 21
 )
+
+// asChanges takes an acknowledged change for a read if no event stands under its
+// cause: it asked for what was so already, and was answered with what there is.
+// If the event is lost instead, the record that was answered is not in the log.
+// Creates, runs and what always brings something new store something.
+func (w *World) asChanges(ops []check.Op) []check.Op {
+	caused := map[string]bool{}
+	for _, m := range w.messages() {
+		events, err := eventlog.Decode(m.Body)
+		if err != nil {
+			w.broken("commit %d: %v", m.Seq, err)
+		}
+		for n := range events {
+			caused[events[n].Cause] = true
+		}
+	}
+	for n := range ops {
+		o := &ops[n]
+		stores := strings.HasSuffix(o.Verb, ".create") || strings.HasSuffix(o.Verb, ".run") || o.Verb == "item.update" || o.Verb == "function.update"
+		o.Read = o.Read || !stores && o.Outcome == check.Acknowledged && !caused[o.Cause] && o.Seq > 0
+	}
+	return ops
+}

@@ -40,6 +40,20 @@ func (l *life) severed() bool {
 	return l.cut || l.dead
 }
 
+// ended says that the process is dead.
+func (l *life) ended() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead
+}
+
+// troubled says that others would take the process for gone.
+func (l *life) troubled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cut || l.dead || l.paused != nil
+}
+
 // hold keeps something until the process wakes; false if it is awake.
 func (l *life) hold(out func()) bool {
 	l.mu.Lock()

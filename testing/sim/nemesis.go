@@ -166,7 +166,13 @@ func (w strike) deploy(n *node) bool {
 	if p == nil {
 		return false
 	}
-	if !w.odds.chance(3) {
+	switch dice := w.odds.chance(3); {
+	case dice:
+	case p.part != nil:
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		_ = p.part.Leave(ctx) // see give
+		cancel()
+	default:
 		w.give(p, p.owned())
 	}
 	p.Stop()

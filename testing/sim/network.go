@@ -39,6 +39,7 @@ type delivery struct {
 const queueMax = 10_000
 
 // endpoint is one process's connection to the network. It is a scheduler.Bus
+// a service.Nodes
 // and an exec.Bus.
 type endpoint struct {
 	net  *network
@@ -145,19 +146,61 @@ func (e *endpoint) Subscribe(subject string, handle func(string, []byte)) (func(
 
 // Request implements scheduler.Bus.
 func (e *endpoint) Request(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	answer, err := e.request(ctx, &nats.Msg{Subject: subject, Data: body})
+	if err != nil {
+		return nil, err
+	}
+	return answer.Data, nil
+}
+
+// RequestMsgWithContext implements service.Nodes.
+func (e *endpoint) RequestMsgWithContext(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	if !e.life.severed() && !e.net.hears(m.Subject) {
+		return nil, nats.ErrNoResponders
+	}
+	asked := *m
+	return e.request(ctx, &asked)
+}
+
+// PublishMsg implements service.Nodes.
+func (e *endpoint) PublishMsg(m *nats.Msg) error {
+	e.publish(m)
+	return nil
+}
+
+// Hear is service.Config.Listen.
+func (e *endpoint) Hear(subject string, handle func(*nats.Msg)) (func(), error) {
+	return e.subscribe(subject, handle), nil
+}
+
+// hears says whether anybody listens.
+func (n *network) hears(subject string) bool {
+	tokens := strings.Split(subject, ".")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for s := range n.subs {
+		if matches(s.pattern, tokens) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *endpoint) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	e.net.mu.Lock()
 	e.net.replies++
 	reply := "reply." + strconv.Itoa(e.net.replies)
 	e.net.mu.Unlock()
-	answer := make(chan []byte, 2)
+	answer := make(chan *nats.Msg, 2)
 	stop := e.subscribe(reply, func(m *nats.Msg) {
 		select {
-		case answer <- m.Data:
+		case answer <- m:
 		default:
 		}
 	})
 	defer stop()
-	e.publish(&nats.Msg{Subject: subject, Data: body, Reply: reply})
+	m.Reply = reply
+	e.publish(m)
 	select {
 	case a := <-answer:
 		return a, nil

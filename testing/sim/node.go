@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/coordinator"
 	"github.com/belfryhq/belfry/node/scheduler"
+	"github.com/belfryhq/belfry/node/service"
 )
 
 // stream is the incarnation of every simulated stream.
@@ -35,7 +38,11 @@ type process struct {
 	node *node
 	life *life
 	*scheduler.Scheduler
-	begun context.CancelFunc // ends a start that is under way
+	service *service.Service
+	quiet   sync.Once                // stops the service
+	begun   context.CancelFunc       // ends a start that is under way
+	part    *coordinator.Coordinator // nil if the nemesis alone moves partitions
+	duty    chan struct{}            // holds a token while it does the duty of a leader
 }
 
 // errCrash is what kill -9 is to a process.
@@ -59,15 +66,18 @@ func (n *node) process() *process {
 func (n *node) boot() *process {
 	w := n.w
 	l := w.newLife(n.name)
-	p := &process{node: n, life: l}
-	log := w.log(n, l)
+	p := &process{node: n, life: l, duty: make(chan struct{}, 1)}
+	log, bus := w.log(n, l), w.net.endpoint(l)
 	var err error
 	p.Scheduler, err = scheduler.New(scheduler.Config{
 		Node: n.name, Process: l.name, Version: "sim", Log: log, Stream: stream,
-		Bus: w.net.endpoint(l), SnapshotFile: n.snapshot(), SnapshotEvents: w.plan.snapshotEvents,
+		Bus: bus, SnapshotFile: n.snapshot(), SnapshotEvents: w.plan.snapshotEvents,
 		SnapshotEvery: 60 * w.plan.scale, Housekeeping: w.plan.scale, AnnounceEvery: w.plan.scale,
 		AuditEvery: 8, Clock: n.clock, Logger: w.logger(n.name),
 	})
+	if err == nil && w.council != nil {
+		err = w.council.join(p, bus)
+	}
 	if err != nil {
 		w.broken("%v", err)
 		return nil
@@ -79,6 +89,12 @@ func (n *node) boot() *process {
 	n.starting = p
 	n.mu.Unlock()
 	err = p.Start(ctx)
+	if err == nil {
+		err = p.serve(log)
+	}
+	if err == nil && p.part != nil {
+		err = p.part.Start()
+	}
 	n.mu.Lock()
 	if n.starting == p {
 		n.starting = nil
@@ -102,6 +118,27 @@ func (n *node) boot() *process {
 	return p
 }
 
+// serve has the process answer clients, and other nodes.
+func (p *process) serve(log eventlog.Log) error {
+	w, name := p.node.w, p.node.name
+	wire := w.net.endpoint(p.life)
+	p.service = service.New(service.Config{
+		Name: name, Node: wire, Listen: wire.Hear, Scheduler: p.Scheduler, Log: log, Logger: w.logger(name),
+		Status: func(context.Context, *api.ClusterStatus) {},
+	})
+	return p.service.Start()
+}
+
+// Stop ends the process in good order.
+func (p *process) Stop() {
+	p.quiet.Do(func() {
+		if p.service != nil {
+			p.service.Stop()
+		}
+	})
+	p.Scheduler.Stop()
+}
+
 // mourn waits for a process's end, and says whether it may have ended so.
 func (n *node) mourn(p *process) {
 	<-p.Done()
@@ -110,6 +147,9 @@ func (n *node) mourn(p *process) {
 		n.w.broken("the process of node %s ended: %v", n.name, err)
 	}
 	p.life.die()
+	if p.part != nil {
+		p.part.Stop()
+	}
 	p.Stop()
 }
 

@@ -40,8 +40,8 @@ func run(t *testing.T, seed uint64, change func(*World)) (w *World, v *check.Ver
 		w.live()
 		v = w.judge()
 		w.stop()
-		t.Logf("seed %d: %d nodes, scale %s: %s, %d commits, %d events, %d items, %d triggers, %d runs, %d operations, %d faults, %d lines of the journal",
-			seed, w.plan.nodes, w.plan.scale, time.Since(began).Round(time.Second), v.Commits, v.Events,
+		t.Logf("seed %d: %d nodes, coordinated: %t, scale %s: %s, %d commits, %d events, %d items, %d triggers, %d runs, %d operations, %d faults, %d lines of the journal",
+			seed, w.plan.nodes, w.plan.coordinated, w.plan.scale, time.Since(began).Round(time.Second), v.Commits, v.Events,
 			len(v.Items), len(v.Triggers), len(v.Runs), len(w.history.all()), len(w.faults.all()), len(w.journal.all()))
 	})
 	return w, v
@@ -79,6 +79,8 @@ func sound(t *testing.T, seed uint64, all *tally) {
 // tally sums up what happened in several worlds.
 type tally struct {
 	worlds, operations, events, runs int
+	coordinated                      int
+	given, taken                     int64 // moves of coordinators
 	lived                            time.Duration
 	faults                           map[string]int
 }
@@ -92,11 +94,16 @@ func (a *tally) add(w *World, v *check.Verdict) {
 	for _, f := range w.faults.all() {
 		a.faults[f.Kind]++
 	}
+	if w.council != nil {
+		a.coordinated++
+		a.given += w.council.given.Load()
+		a.taken += w.council.taken.Load()
+	}
 }
 
 func (a *tally) String() string {
-	s := fmt.Sprintf("%d worlds, %.0f simulated hours, %d operations, %d events, %d lines in journals, faults:\n",
-		a.worlds, a.lived.Hours(), a.operations, a.events, a.runs)
+	s := fmt.Sprintf("%d worlds, %.0f simulated hours, %d operations, %d events, %d lines in journals, %d worlds that coordinate themselves: given %d times, taken %d times; faults:\n",
+		a.worlds, a.lived.Hours(), a.operations, a.events, a.runs, a.coordinated, a.given, a.taken)
 	for _, kind := range slices.Sorted(maps.Keys(a.faults)) {
 		s += fmt.Sprintf("  %7d  %s\n", a.faults[kind], kind)
 	}

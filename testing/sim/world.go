@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/oklog/ulid/v2"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/eventlog/memlog"
@@ -27,6 +26,8 @@ type World struct {
 	plant plant
 	mood  mood
 	talk  io.Writer // what processes say; nil: nobody listens
+	// council is there in worlds whose nodes coordinate themselves.
+	council *council
 
 	store   *memlog.Log
 	net     *network
@@ -55,6 +56,7 @@ type plan struct {
 	crons          []string
 	kinds          []string // of faults
 	long           bool     // no function is quick
+	coordinated    bool     // the product's coordinators move partitions, too
 }
 
 // plant is a fault planted in the wiring, for negative controls; none by
@@ -66,6 +68,8 @@ type plant struct {
 	message func(*nats.Msg) *nats.Msg
 	// dawdle is how long code waits before its first line.
 	dawdle time.Duration
+	// leaderless has nobody ever lead, where nodes coordinate themselves.
+	leaderless bool
 }
 
 // planOf draws the plan of a seed.
@@ -108,6 +112,7 @@ func (w *World) broken(format string, args ...any) {
 func newWorld(seed uint64, dir string) *World {
 	w := &World{seed: seed, born: time.Now(), dir: dir, store: memlog.New(memlog.Faults{}), names: map[string]int{}}
 	w.plan = planOf(w.oddsOf("plan"))
+	w.plan.coordinated = w.plan.nodes > 1 && w.oddsOf("coordination").chance(3)
 	w.net = &network{plant: &w.plant, subs: map[*subscription]struct{}{}}
 	w.populate()
 	return w
@@ -130,6 +135,10 @@ func (w *World) populate() {
 // live has everything happen, and returns when everything is over and quiet.
 func (w *World) live() {
 	w.mood.set(true, false)
+	if w.plan.coordinated {
+		w.council = newCouncil(w)
+		go w.council.sit()
+	}
 	for _, n := range w.nodes {
 		n.open()
 	}
@@ -252,21 +261,15 @@ func (w *World) known() (ids []string) {
 
 // stop ends all processes in good order.
 func (w *World) stop() {
+	if w.council != nil {
+		close(w.council.quit)
+	}
 	for _, h := range w.hosts {
 		h.stop()
 	}
 	for _, n := range w.nodes {
 		if p := n.process(); p != nil {
 			p.Stop()
-		}
-	}
-}
-
-// draw is the end of an id that falls into a partition.
-func (w *World) draw(partition int) string {
-	for {
-		if id := ulid.Make().String(); eventlog.HashPartition(id) == partition {
-			return id
 		}
 	}
 }

@@ -1,0 +1,153 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// announceRetryMax is the longest pause between two tries to tell the leader
+// where this node is.
+const announceRetryMax = 4 * time.Second
+
+// admit answers a node that wants to join, or that is back and may have moved.
+// Neither ok nor refused asks for patience.
+func (c *Cluster) admit(ctx context.Context, q question) (ok bool, refused string) {
+	if !c.IsLeader() {
+		return false, ""
+	}
+	c.membership.Lock()
+	defer c.membership.Unlock()
+	if c.barrier(ctx) != nil {
+		return false, ""
+	}
+	if refused := c.objection(q); refused != "" {
+		return false, refused
+	}
+	err := c.enter(ctx, q.Self)
+	if errors.Is(err, ErrRefused) {
+		return false, words(err, ErrRefused)
+	}
+	return err == nil, ""
+}
+
+// objection says why a node can't be let in. What the state machine refuses is
+// not looked at here.
+func (c *Cluster) objection(q question) string {
+	state := c.fsm.State()
+	known, member := state.Members[q.Self.Name]
+	switch {
+	case q.Self.Name == c.cfg.Name:
+		return fmt.Sprintf("this cluster has a node %s, which leads it: choose another name", q.Self.Name)
+	case q.Self.Instance == "":
+		return fmt.Sprintf("node %s does not say which data directory it has: update it", q.Self.Name)
+	case q.Belongs && q.Cluster != "" && q.Cluster != state.ID:
+		return ofAnother(q.Self.Name)
+	case q.Belongs && q.Cluster == "" && !c.isServer(q.Self.Name) && (!member || known.Instance != q.Self.Instance):
+		if _, removed := state.Removed[q.Self.Name]; !removed {
+			return ofAnother(q.Self.Name)
+		}
+	}
+	return ""
+}
+
+func (c *Cluster) isServer(name string) bool {
+	_, ok := c.server(name)
+	return ok
+}
+
+func (c *Cluster) server(name string) (raft.Server, bool) {
+	for _, server := range c.servers() {
+		if string(server.ID) == name {
+			return server, true
+		}
+	}
+	return raft.Server{}, false
+}
+
+// enter makes m a member and has Raft talk to it, without a vote for now. What
+// is so already is left alone. The caller holds membership.
+func (c *Cluster) enter(ctx context.Context, m Member) error {
+	state := c.fsm.State()
+	if state.ID == "" { // formed by one node
+		if _, err := c.local(ctx, found{ID: rand.Text()}); err != nil {
+			return err
+		}
+	}
+	known := state.Members[m.Name]
+	if updated := known.updated(m); updated != known {
+		if _, err := c.local(ctx, putMember{updated}); err != nil {
+			return err
+		}
+	}
+	server, ok := c.server(m.Name)
+	if ok && string(server.Address) == m.Raft {
+		return nil
+	}
+	if !ok {
+		c.cfg.Logger.Info("a node joins the cluster", "node", m.Name, "addr", m.Raft)
+	}
+	// Of one that has a vote this changes the address alone.
+	err := await(ctx, func() error {
+		return c.raft.AddNonvoter(raft.ServerID(m.Name), raft.ServerAddress(m.Raft), 0, c.cfg.CommandTimeout).Error()
+	})
+	c.wake()
+	return err
+}
+
+// announce tells the leader, once after a start, where this node is now. A node
+// that was removed, or replaced, learns it so.
+func (c *Cluster) announce() {
+	for pause := meetEvery; !c.IsLeader(); pause = min(2*pause, announceRetryMax) {
+		for addr := range c.neighbours() {
+			if c.life.Err() != nil {
+				return
+			}
+			a, err := c.ask(c.life, addr, question{Ask: askJoin})
+			switch {
+			case err != nil || !a.OK && a.Refused == "":
+				continue
+			case a.OK:
+				return
+			case a.Cluster == c.id() && a.Cluster != "":
+				c.cfg.Logger.Error("this node does not belong to its cluster any more", "node", c.cfg.Name, "error", a.Refused)
+				c.expulsion = fmt.Errorf("%w: %s", ErrRefused, a.Refused)
+				close(c.expelled)
+				return
+			default:
+				c.cfg.Logger.Warn("a node of another cluster was asked for the way", "node", c.cfg.Name, "addr", addr, "answer", a.Refused)
+			}
+		}
+		select {
+		case <-c.done:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// neighbours are the addresses at which other members may be.
+func (c *Cluster) neighbours() map[string]bool {
+	at := make(map[string]bool)
+	for _, addr := range c.cfg.Join {
+		at[addr] = true
+	}
+	for _, server := range c.servers() {
+		at[string(server.Address)] = true
+	}
+	for m := range maps.Values(c.fsm.State().Members) {
+		at[m.Raft] = true
+	}
+	delete(at, c.Addr())
+	delete(at, "")
+	return at
+}
+
+// words is what an error says besides its kind.
+func words(err, kind error) string { return strings.TrimPrefix(err.Error(), kind.Error()+": ") }

@@ -1,0 +1,420 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+func TestNodesJoinWithoutAVoteAndGetOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	cfg := s.config("n1")
+	cfg.Join, cfg.Expect, cfg.Bootstrap = nil, 0, true // as a node alone begins
+	first, err := s.try(cfg)
+	no(t, err)
+	no(t, first.WaitLeader(t.Context()))
+	if id := first.State().ID; id != "" {
+		t.Fatalf("a node alone has the cluster id %q", id)
+	}
+	stream, err := first.IntendStream(t.Context(), "a")
+	no(t, err)
+	want := []string{"n1"}
+	for _, name := range []string{"n2", "n3", "n4", "n5"} {
+		s.place(name)
+		s.up(0, name)
+		want = append(want, name)
+		s.eventually(name+" has a vote", func() bool { return slices.Equal(voters(first), want) })
+	}
+	s.agrees(want...)
+	if got := s.node("n5").State().Stream; got != stream {
+		t.Fatalf("the last one knows the stream %+v", got)
+	}
+	s.kill("n1", "n2")
+	s.leader()
+}
+
+func TestAVoteIsGivenByTheNextLeaderToo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	cfg := s.place("n4")
+	leader := s.leader()
+	// Its leader died when it had let n4 in.
+	leader.membership.Lock()
+	m := cfg.Self
+	m.Name, m.Raft = "n4", cfg.Addr
+	no(t, leader.enter(t.Context(), m))
+	leader.membership.Unlock()
+	if slices.Contains(voters(leader), "n4") {
+		t.Fatal("a node that never ran has a vote")
+	}
+	s.kill(leader.cfg.Name)
+	s.up(0, "n4")
+	s.leader()
+	s.eventually("n4 has a vote", func() bool { return slices.Contains(voters(s.leader()), "n4") })
+}
+
+func TestANodeThatMovedIsFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	for range 2 { // a follower or the leader, whoever n2 is
+		leader := s.leader()
+		_ = leader.Transfer(t.Context(), map[bool]string{true: "n3", false: "n2"}[leader.cfg.Name == "n2"])
+		s.kill("n2")
+		moved := s.cfgs["n2"]
+		listener := s.listen()
+		moved.listener, moved.Addr = listener, listener.Addr().String()
+		s.cfgs["n2"] = moved
+		s.up(0, "n2")
+		s.eventually("all know where it is", func() bool {
+			for _, c := range s.all() {
+				server, _ := c.server("n2")
+				if string(server.Address) != moved.Addr || c.State().Members["n2"].Raft != moved.Addr {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+// refusedWith starts a node that must not come in.
+func (s *site) refusedWith(cfg Config, want string) {
+	s.t.Helper()
+	c, err := s.try(cfg)
+	if err == nil {
+		err = c.WaitLeader(s.t.Context())
+		c.Stop()
+		s.mu.Lock()
+		delete(s.nodes, cfg.Name)
+		s.mu.Unlock()
+	}
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		s.t.Fatalf("error: %v, want a refusal with %q", err, want)
+	}
+}
+
+func TestAWipedNodeIsRefusedUnderItsOldName(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	s.kill("n2")
+	before := s.leader().raft.LastIndex()
+	cfg := s.config("n2")
+	cfg.Dir, cfg.Self.Instance = t.TempDir(), "another"
+	s.refusedWith(cfg, "node n2 has belonged to this cluster with another data directory: belfry cluster remove n2")
+
+	// It was at the old address: Raft must not have told it anything.
+	store, err := openStore(filepath.Join(cfg.Dir, raftDir))
+	no(t, err)
+	last, err := store.LastIndex()
+	no(t, errors.Join(err, store.Close()))
+	if last > 0 || before == 0 {
+		t.Fatalf("the wiped node has a log up to %d", last)
+	}
+}
+
+func TestTheAddressOfAMemberGivenToAnotherIsNoMember(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	s.kill("n2")
+	// A cluster of its own runs at the address of n2, under its name.
+	cfg := s.config("n2")
+	cfg.Dir, cfg.Join, cfg.Expect, cfg.Self.Instance = t.TempDir(), nil, 1, "another"
+	other, err := s.try(cfg)
+	no(t, err)
+	no(t, other.WaitLeader(t.Context()))
+	leader := s.node("n1")
+	no(t, leader.PutMember(t.Context(), Member{Name: "n1"}))
+	s.eventually("heartbeats are tried", func() bool {
+		for _, c := range []*Cluster{s.node("n1"), s.node("n3")} {
+			if c.IsLeader() && time.Since(c.Reachable()["n2"]) > 2*testHeartbeat {
+				return true
+			}
+		}
+		return false
+	})
+	if !other.IsLeader() || len(other.servers()) != 1 {
+		t.Fatalf("two clusters were mixed: %+v", other.servers())
+	}
+}
+
+func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	for _, how := range []string{"formed", "bootstrapped"} {
+		cfg := s.place("n4")
+		cfg.Expect = 1
+		if how == "bootstrapped" {
+			cfg.Expect, cfg.Bootstrap = 0, true
+		}
+		c, err := Start(t.Context(), cfg)
+		no(t, err)
+		no(t, c.WaitLeader(t.Context()))
+		c.Stop()
+		s.config("n4") // its listener is used up
+		s.refusedWith(s.config("n4"), "node n4 belongs to another cluster, and two cannot be made one")
+		s.eventually(how+": it is told so by who leads", func() bool { // who loses the lead just then asks for patience
+			ok, refused := s.leader().admit(t.Context(), question{Self: Member{Name: "n4", Instance: "instance-of-n4"}, Belongs: true, Cluster: map[string]string{"formed": "x"}[how]})
+			if ok {
+				t.Fatalf("%s: admitted", how)
+			}
+			return strings.Contains(refused, "another cluster")
+		})
+	}
+}
+
+func TestNodesOfOneNameAreTold(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2)
+	a, b := s.config("n1"), s.config("n2")
+	b.Name = "n1"
+	failed := make(chan error, 2)
+	for _, cfg := range []Config{a, b} {
+		go func() {
+			_, err := s.try(cfg)
+			failed <- err
+		}()
+	}
+	// The first to see the other goes; the second may then wait for somebody.
+	if err := <-failed; err == nil || !strings.Contains(err.Error(), "two nodes are called n1") {
+		t.Fatalf("error: %v", err)
+	}
+}
+
+func TestACopiedDirectoryIsTold(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2)
+	a, b := s.config("n1"), s.config("n2")
+	b.Self.Instance = a.Self.Instance
+	failed := make(chan error, 2)
+	for _, cfg := range []Config{a, b} {
+		go func() {
+			_, err := s.try(cfg)
+			failed <- err
+		}()
+	}
+	if err := <-failed; err == nil || !strings.Contains(err.Error(), "copy of this node's data directory") {
+		t.Fatalf("error: %v", err)
+	}
+}
+
+func TestNobodyFormsAClusterOfLess(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 4*meetEvery, errors.New("waited enough"))
+	defer cancel()
+	failed := make(chan error, 2)
+	for _, name := range []string{"n1", "n2"} { // n3's port is open and silent
+		go func() {
+			c, err := Start(ctx, s.config(name))
+			if err == nil {
+				c.Stop()
+			}
+			failed <- err
+		}()
+	}
+	for range 2 {
+		if err := <-failed; err == nil || !strings.Contains(err.Error(), "belongs to no cluster yet") || !strings.Contains(err.Error(), "waited enough") {
+			t.Fatalf("error: %v", err)
+		}
+	}
+	s.up(0, "n1", "n2", "n3") // what was begun is no obstacle
+	s.agrees("n1", "n2", "n3")
+}
+
+// Crash points of forming: what the founder, or one that waits for it, has on
+// its disk after each step.
+func TestFormingGoesOnAfterACrash(t *testing.T) {
+	found := func(t *testing.T, s *site, term bool) {
+		cfg := s.cfgs["n1"]
+		no(t, os.MkdirAll(filepath.Join(cfg.Dir, raftDir), 0o700))
+		store, err := openStore(filepath.Join(cfg.Dir, raftDir))
+		no(t, err)
+		defer store.Close()
+		if term {
+			no(t, store.SetUint64([]byte("CurrentTerm"), 1))
+			return
+		}
+		var members []Member
+		var group raft.Configuration
+		for _, name := range []string{"n1", "n2", "n3"} {
+			m := s.cfgs[name].Self
+			m.Name, m.Raft = name, s.cfgs[name].Addr
+			members = append(members, m)
+			group.Servers = append(group.Servers, raft.Server{ID: raft.ServerID(name), Address: raft.ServerAddress(m.Raft)})
+		}
+		data, err := encode(founding(members))
+		no(t, err)
+		config := raft.DefaultConfig()
+		config.LocalID = "n1"
+		no(t, raft.BootstrapCluster(config, foundingStore{store, data}, store, raft.NewInmemSnapshotStore(), nil, group))
+	}
+	for _, test := range []struct {
+		name  string
+		crash func(*testing.T, *site)
+	}{
+		{"the founder wrote the term", func(t *testing.T, s *site) { found(t, s, true) }},
+		{"the founder wrote the cluster and told nobody", func(t *testing.T, s *site) { found(t, s, false) }},
+		{"the founder wrote the cluster, and was gone while the others waited", func(t *testing.T, s *site) {
+			found(t, s, false)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*meetEvery)
+			defer cancel()
+			var both sync.WaitGroup
+			for _, name := range []string{"n2", "n3"} {
+				both.Go(func() {
+					if c, err := Start(ctx, s.config(name)); err == nil {
+						c.shut(false)
+						t.Error("a cluster without its founder")
+					}
+				})
+			}
+			both.Wait()
+		}},
+		{"a majority had it, and its founder is gone", func(t *testing.T, s *site) {
+			found(t, s, false)
+			s.up(0, "n1", "n2", "n3")
+			s.leader()
+			s.kill("n1", "n2", "n3")
+			s.up(0, "n2", "n3")
+			s.leader()
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, 3)
+			test.crash(t, s)
+			names := []string{"n1", "n2", "n3"}
+			for name := range s.nodes {
+				names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+			}
+			s.up(0, names...)
+			s.agrees("n1", "n2", "n3")
+		})
+	}
+}
+
+func founding(members []Member) command { return found{ID: "formed-before", Members: members} }
+
+func TestGarbageAndSlowCallersDoNotDisturbRaft(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	leader := s.leader()
+	term := leader.raft.CurrentTerm()
+	for _, text := range []string{
+		"GET / HTTP/1.1\r\n\r\n", "\x00\x82\xa4junk", "\x02" + strings.Repeat("x", 100), "B", "B{", "Bnull", "B[]\n", "R", "R{}\n", "R\n",
+		"R" + strings.Repeat("x", 2*greetingBytesMax), "B\"" + strings.Repeat("x", 2*meetingBytesMax), `B{"v":1,"ask":"moon"}`, `B{"v":1,"ask":"apply"}`,
+	} {
+		for _, c := range s.all() {
+			conn, err := net.Dial("tcp", c.Addr())
+			no(t, err)
+			defer conn.Close()
+			_, _ = io.WriteString(conn, text)
+		}
+	}
+	for range 2 * strangersMax { // more than are served; they say nothing
+		conn, err := net.Dial("tcp", leader.Addr())
+		no(t, err)
+		defer conn.Close()
+	}
+	for range 20 {
+		no(t, leader.PutMember(t.Context(), Member{Name: "n1"}))
+	}
+	if s.leader() != leader || leader.raft.CurrentTerm() != term {
+		t.Fatal("the leader was replaced")
+	}
+	s.eventually("the silent ones are gone", func() bool { return len(leader.port.strangers) == 0 })
+}
+
+func TestAnotherVersionIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	s.up(0, "n1")
+	conn, err := net.Dial("tcp", s.node("n1").Addr())
+	no(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, `B{"v":2,"ask":"hello","self":{"name":"n9"}}`)
+	no(t, err)
+	var a answer
+	no(t, json.NewDecoder(conn).Decode(&a))
+	if a.OK || !strings.Contains(a.Refused, "run the same release") {
+		t.Fatalf("answer: %+v", a)
+	}
+
+	// One of another version answers.
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	no(t, err)
+	p := openPort(other, other.Addr().String(), s.node("n1").cfg.Logger)
+	p.serve(func(greeting) error { return nil }, func(question) answer { return answer{V: 2} })
+	t.Cleanup(p.close)
+	cfg := s.place("n2")
+	cfg.Join, cfg.Expect = []string{p.addr}, 2
+	if _, err := s.try(cfg); !errors.Is(err, errMixed) || !strings.Contains(err.Error(), "run the same release") {
+		t.Fatalf("error: %v", err)
+	}
+}
+
+func TestConfigOfMeetingIsChecked(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"an address of a network to join", func(c *Config) { c.Join = []string{"10.1.2.3:7420"} }, "not a loopback address"},
+		{"a bootstrap besides", func(c *Config) { c.Bootstrap = true }, "give Bootstrap, or Join and Expect"},
+		{"no listener", func(c *Config) { c.DontListen = true }, "meets nobody"},
+		{"no instance", func(c *Config) { c.Self.Instance = "" }, "set Self.Instance"},
+		{"more than can meet", func(c *Config) { c.Expect = 3 }, "3 nodes are expected and 1 addresses given"},
+		{"no address to be called at", func(c *Config) { c.Insecure, c.Addr = true, "0.0.0.0:7420" }, "none that others could call"},
+	} {
+		cfg := Config{Name: "n1", Dir: "x", Join: []string{"127.0.0.1:1"}, Self: Member{Instance: "i"}}
+		test.change(&cfg)
+		if err := cfg.WithDefaults().Validate(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+	}
+	cfg := Config{Name: "n1", Dir: "x", Addr: "10.1.2.3:7420", Insecure: true, Join: []string{"n2.example.com:7420"}, Self: Member{Instance: "i"}}
+	no(t, cfg.WithDefaults().Validate())
+}
+
+func TestASecretIsNotPrinted(t *testing.T) {
+	state := State{Secrets: map[string]Secret{"routes": "c2VjcmV0"}}
+	command := putSecret{"routes", "c2VjcmV0"}
+	bad := command
+	bad.Secret = "c2VjcmV0!"
+	refusal := bad.apply(new(State)).err
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("given", "secret", command.Secret)
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v", state, state, state), fmt.Sprintf("%v %+v %#v", command, command, command), log.String()} {
+		if strings.Contains(text, "c2VjcmV0") || !strings.Contains(text, "(secret)") {
+			t.Errorf("it is printed: %s", text)
+		}
+	}
+	if !errors.Is(refusal, ErrRefused) || strings.Contains(refusal.Error(), "c2VjcmV0") {
+		t.Errorf("refused with %v", refusal)
+	}
+}

@@ -1,0 +1,438 @@
+package coordinator_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/coordinator"
+	"github.com/belfryhq/belfry/node/scheduler"
+)
+
+// bubble tells a story of a cluster, of which the first node leads and all own
+// their share.
+func bubble(t *testing.T, names []string, story func(*testing.T, *stage)) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t)
+		st.join(names...)
+		st.lead(names[0])
+		time.Sleep(6 * time.Second)
+		st.node(names[0]).even(names...)
+		story(t, st)
+	})
+}
+
+// Who joins gets its share, a portion at a time, and nothing moves afterwards.
+func TestWhoJoinsGetsItsShareQuietly(t *testing.T) {
+	bubble(t, []string{"n1"}, func(t *testing.T, st *stage) {
+		n1, began := st.node("n1"), time.Now()
+		st.join("n2")
+		time.Sleep(beat / 2) // between two beats
+		for before := 64; before > 32; {
+			time.Sleep(beat)
+			now := n1.owned()["n1"]
+			if before-now > 8 {
+				t.Errorf("%d partitions moved at once", before-now)
+			}
+			before = now
+			if time.Since(began) > time.Minute {
+				t.Fatalf("n1 still has %d", now)
+			}
+		}
+		st.join("n3")
+		time.Sleep(4 * time.Second)
+		n1.even("n1", "n2", "n3")
+		commits, plans := st.commits(), st.raft.planned()
+		time.Sleep(time.Minute)
+		if st.commits() != commits || st.raft.planned() != plans {
+			t.Error("something moved although nobody came or went")
+		}
+		if plans != 3 {
+			t.Errorf("%d plans for three members", plans)
+		}
+		if taken := n1.taken(); len(taken) > 0 {
+			t.Errorf("taken from the living: %v", taken)
+		}
+		st.end("n1", "n2", "n3")
+	})
+}
+
+// What a dead node owned is owned by the living within a silence and a beat, and
+// nothing else moves.
+func TestTheDeadAreTakenFrom(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n1, commits := st.node("n1"), st.commits()
+		st.node("n3").kill()
+		time.Sleep(silence - beat - time.Millisecond)
+		if n1.owned()["n3"] == 0 {
+			t.Error("it was taken from before its silence was over")
+		}
+		time.Sleep(2*beat + 10*time.Millisecond)
+		n1.even("n1", "n2")
+		time.Sleep(time.Minute)
+		if n := st.commits() - commits; n != 1 {
+			t.Errorf("%d commits for one taking", n)
+		}
+		st.join("n3") // it comes back
+		time.Sleep(5 * time.Second)
+		n1.even("n1", "n2", "n3")
+		st.end("n1", "n2", "n3")
+	})
+}
+
+// The dead leader's partitions are taken by whoever leads next, who has listened
+// all the time.
+func TestTheDeadLeaderIsTakenFrom(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		st.node("n1").kill()
+		time.Sleep(time.Second) // an election
+		st.lead("n2")
+		time.Sleep(silence + beat - time.Second + 10*time.Millisecond)
+		st.node("n2").even("n2", "n3")
+		st.end("n2", "n3")
+	})
+}
+
+// A leader that stood still, or was cut off, hears nobody's past when it wakes,
+// and takes from nobody.
+func TestWhoWakesTakesFromNobody(t *testing.T) {
+	for name, trouble := range map[string][2]bool{"it stood still": {false, true}, "it was cut off": {true, false}} {
+		for _, d := range []time.Duration{300 * time.Millisecond, time.Second, silence, 20 * time.Second, 5 * time.Minute} {
+			t.Run(name+" for "+d.String(), func(t *testing.T) {
+				bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+					n1 := st.node("n1")
+					n1.line.set(trouble[0], trouble[1])
+					time.Sleep(d)
+					n1.line.set(false, false)
+					time.Sleep(10 * time.Second)
+					if taken := n1.taken(); len(taken) > 0 {
+						t.Errorf("taken from the living: %v", taken)
+					}
+					n1.even("n1", "n2", "n3")
+					st.end("n1", "n2", "n3")
+				})
+			})
+		}
+	}
+}
+
+// A leader that has just started has not heard everybody yet, and takes from
+// nobody whom it could not hear.
+func TestWhoHasJustStartedTakesFromNobody(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		st.node("n1").kill()
+		time.Sleep(100 * time.Millisecond)
+		st.node("n2").line.set(true, false)
+		st.join("n1")
+		n1 := st.lead("n1")
+		time.Sleep(time.Second)
+		st.node("n2").line.set(false, false)
+		time.Sleep(10 * time.Second)
+		if taken := n1.taken(); len(taken) > 0 {
+			t.Errorf("taken from the living: %v", taken)
+		}
+		n1.even("n1", "n2", "n3")
+		st.end("n1", "n2", "n3")
+	})
+}
+
+// Without agreement nothing is taken: who cannot reach the others is the one that
+// is cut off.
+func TestWithoutAgreementNothingIsTaken(t *testing.T) {
+	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {
+		n1 := st.node("n1")
+		st.raft.change(func(*cluster.State) { st.raft.refuse = cluster.ErrNotLeader })
+		st.node("n2").kill()
+		time.Sleep(10 * time.Second)
+		if taken := n1.taken(); len(taken) > 0 {
+			t.Errorf("taken: %v", taken)
+		}
+		st.raft.change(func(*cluster.State) { st.raft.refuse = nil })
+		time.Sleep(2 * beat)
+		n1.even("n1")
+		st.end("n1")
+	})
+}
+
+// Two coordinators at once take once and plan the same.
+func TestTwoCoordinators(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3", "n4"}, func(t *testing.T, st *stage) {
+		n1, n2 := st.node("n1"), st.lead("n2")
+		st.node("n4").kill()
+		time.Sleep(silence + 2*beat)
+		n1.even("n1", "n2", "n3")
+		commits, plans := st.commits(), st.raft.planned()
+		st.join("n4")
+		time.Sleep(10 * time.Second)
+		n2.even("n1", "n2", "n3", "n4")
+		if more := st.raft.planned() - plans; more > 2 {
+			t.Errorf("%d plans for one that joined", more)
+		}
+		if more := st.commits() - commits; more > 10 { // its opening, and a few portions
+			t.Errorf("%d commits for one that joined", more)
+		}
+		st.end("n1", "n2", "n3", "n4")
+	})
+}
+
+// A silent node whose lane goes on lives: it is left alone for another silence.
+func TestWhoseLaneGoesOnIsSpared(t *testing.T) {
+	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {
+		n1, n2 := st.node("n1"), st.node("n2")
+		n1.mu.Lock()
+		n1.refuse = scheduler.ErrLaneMoved
+		n1.mu.Unlock()
+		n2.line.set(true, false)
+		time.Sleep(silence + beat)
+		if taken := n1.taken(); len(taken) != 1 {
+			t.Fatalf("tried: %v", taken)
+		}
+		time.Sleep(silence - 4*beat)
+		if taken := n1.taken(); len(taken) != 1 {
+			t.Errorf("it was not spared: %v", taken)
+		}
+		n2.line.set(false, false)
+		time.Sleep(10 * time.Second)
+		if taken := n1.taken(); len(taken) != 1 {
+			t.Errorf("robbed although it is heard again: %v", taken)
+		}
+		n1.even("n1", "n2")
+		st.end("n1", "n2")
+	})
+}
+
+// A move of the leader's own that is not stored yet is waited for.
+func TestAPendingMoveIsTriedAgain(t *testing.T) {
+	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {
+		n1 := st.node("n1")
+		n1.mu.Lock()
+		n1.refuse = scheduler.ErrMovePending
+		n1.mu.Unlock()
+		st.node("n2").kill()
+		time.Sleep(silence + 2*beat)
+		n1.mu.Lock()
+		n1.refuse = nil
+		n1.mu.Unlock()
+		time.Sleep(beat)
+		n1.even("n1")
+		st.end("n1")
+	})
+}
+
+// Who leaves has given everything away when Leave returns, the leader, too, and
+// gets nothing back.
+func TestWhoLeavesOwnsNothing(t *testing.T) {
+	for _, who := range []string{"n1", "n2"} {
+		t.Run(who, func(t *testing.T) {
+			bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+				n, began := st.node(who), time.Now()
+				others := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == who })
+				if err := n.Leave(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took > 2*beat+100*time.Millisecond {
+					t.Errorf("it took %s", took)
+				}
+				n.even(others...)
+				time.Sleep(beat)
+				n.stop()
+				st.lead("n3")
+				commits := st.commits()
+				time.Sleep(time.Minute)
+				if st.commits() != commits {
+					t.Error("moves for one that had given all away")
+				}
+				st.node("n3").even(others...)
+				st.join(who)
+				time.Sleep(5 * time.Second)
+				st.node("n3").even("n1", "n2", "n3")
+				if err := st.node("n3").Leave(t.Context()); err != nil || st.node("n3").owned()["n3"] > 0 {
+					t.Errorf("the next: %v", err)
+				}
+				st.end("n1", "n2", "n3")
+			})
+		})
+	}
+}
+
+// Nobody is there to give to: whoever leaves need not wait.
+func TestTheLastOneLeavesAtOnce(t *testing.T) {
+	bubble(t, []string{"n1"}, func(t *testing.T, st *stage) {
+		began := time.Now()
+		if err := st.node("n1").Leave(t.Context()); err != nil || time.Since(began) > 0 {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		st.end("n1")
+	})
+}
+
+// Two that leave at once do not give each other what they have.
+func TestTwoLeaveAtOnce(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		left := make(chan error, 2)
+		for _, name := range []string{"n1", "n2"} {
+			go func() { left <- st.node(name).Leave(t.Context()) }()
+		}
+		for range 2 {
+			if err := <-left; err != nil {
+				t.Error(err)
+			}
+		}
+		st.node("n3").even("n3")
+		st.end("n3")
+	})
+}
+
+// A leaving that has no time ends with an error that says so; the rest is taken.
+func TestALeavingThatIsCutShort(t *testing.T) {
+	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		n2 := st.node("n2")
+		n2.Fail(errors.New("its log is gone"))
+		if err := n2.Leave(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("it left: %v", err)
+		}
+		n2.stop()
+		time.Sleep(silence + 2*beat)
+		st.node("n1").even("n1")
+		st.end("n1")
+	})
+}
+
+// A node that is no member any more gives everything away and says that it is
+// done.
+func TestWhoIsRemovedEnds(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n2 := st.node("n2")
+		st.raft.change(func(s *cluster.State) { delete(s.Members, "n2") })
+		select {
+		case <-n2.Done():
+		case <-time.After(5 * time.Second):
+			t.Fatal("it goes on")
+		}
+		if err := n2.Err(); !errors.Is(err, coordinator.ErrRemoved) {
+			t.Errorf("it ended with %v", err)
+		}
+		n2.even("n1", "n3")
+		st.end("n1", "n3")
+	})
+}
+
+// A node that was removed and does not know, as it hears nothing of what is
+// agreed on, has its partitions taken although it is heard.
+func TestWhoDoesNotKnowItWasRemoved(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n2 := st.node("n2")
+		n2.Coordinator.Stop() // it does not follow, but is heard
+		stop := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(beat):
+					_ = n2.line.Publish("belfry.node.alive", []byte(`{"node":"n2","process":"x","ready":true}`))
+				}
+			}
+		}()
+		st.raft.change(func(s *cluster.State) { delete(s.Members, "n2") })
+		time.Sleep(3 * silence)
+		if n := st.node("n1").owned()["n2"]; n == 0 {
+			t.Error("it had no time to give by itself")
+		}
+		time.Sleep(3 * silence)
+		st.node("n1").even("n1", "n3")
+		close(stop)
+		st.end("n1", "n3")
+	})
+}
+
+// A node whose clock is off gives its partitions away and gets them back when
+// the clock is set.
+func TestWhoseClockIsOffOwnsNothing(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n1, n2 := st.node("n1"), st.node("n2")
+		n2.skew.Store(int64(200 * time.Millisecond))
+		time.Sleep(10 * time.Second)
+		n1.even("n1", "n2", "n3")
+		n2.skew.Store(int64(-2 * time.Second))
+		time.Sleep(10 * time.Second)
+		n1.even("n1", "n3")
+		if off := n2.Coordinator.Status().ClockOff; off != -2*time.Second {
+			t.Errorf("off by %s", off)
+		}
+		n2.skew.Store(0)
+		time.Sleep(10 * time.Second)
+		n1.even("n1", "n2", "n3")
+		if taken := n1.taken(); len(taken) > 0 {
+			t.Errorf("taken from the living: %v", taken)
+		}
+		st.end("n1", "n2", "n3")
+	})
+}
+
+// Two clocks have no median: nothing moves.
+func TestTwoClocksThatDiffer(t *testing.T) {
+	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {
+		commits := st.commits()
+		st.node("n2").skew.Store(int64(time.Hour))
+		time.Sleep(10 * time.Second)
+		if st.commits() != commits {
+			t.Error("something moved")
+		}
+		st.end("n1", "n2")
+	})
+}
+
+func TestStatus(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		st.node("n2").skew.Store(int64(100 * time.Millisecond))
+		st.node("n3").kill()
+		time.Sleep(10 * time.Second)
+		status := st.node("n1").Coordinator.Status()
+		if len(status.Nodes) != 3 || !status.Listening || status.ClockOff != 0 {
+			t.Fatalf("%+v", status)
+		}
+		n1, n2, n3 := status.Nodes[0], status.Nodes[1], status.Nodes[2]
+		if !n1.Alive || !n1.Ready || n1.Offset != 0 || !n1.Measured {
+			t.Errorf("itself: %+v", n1)
+		}
+		if !n2.Alive || !n2.Ready || n2.Offset != 100*time.Millisecond || n2.Silent > beat {
+			t.Errorf("another: %+v", n2)
+		}
+		if n3.Alive || n3.Silent < 9*time.Second {
+			t.Errorf("a dead one: %+v", n3)
+		}
+		if len(status.Moved) != 2 || status.Moved[0].From != "n3" || len(status.Moved[0].Partitions)+len(status.Moved[1].Partitions) < 21 {
+			t.Errorf("moved: %+v", status.Moved)
+		}
+		st.end("n1", "n2")
+	})
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	st := newStage(t)
+	good := coordinator.Config{Node: "n1", Process: "p", Bus: &line{bus: st.bus}, Agreement: st.raft, Mover: &member{}}
+	if _, err := coordinator.New(good); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*coordinator.Config){
+		"no name":         func(c *coordinator.Config) { c.Node = "" },
+		"no process":      func(c *coordinator.Config) { c.Process = "" },
+		"no bus":          func(c *coordinator.Config) { c.Bus = nil },
+		"no mover":        func(c *coordinator.Config) { c.Mover = nil },
+		"a short silence": func(c *coordinator.Config) { c.Silence = 2 * beat },
+		"a short gap":     func(c *coordinator.Config) { c.GapMax = beat },
+	} {
+		bad := good
+		spoil(&bad)
+		if _, err := coordinator.New(bad); err == nil {
+			t.Errorf("%s: nobody objects", name)
+		}
+	}
+}

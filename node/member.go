@@ -1,0 +1,243 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/belfryhq/belfry/eventlog"
+	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
+	"github.com/belfryhq/belfry/exec/credential"
+	"github.com/belfryhq/belfry/node/broker"
+	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/coordinator"
+)
+
+const (
+	// replicas of the event stream in a cluster: one may be lost.
+	replicas = 3
+	// leaveTimeout bounds the giving away at a planned stop; what is left then is
+	// taken by the others.
+	leaveTimeout = 5 * time.Second
+	// stepDownTimeout bounds the handing over of NATS's leads.
+	stepDownTimeout = 3 * time.Second
+	// pollEvery is how often is looked at what nothing tells of.
+	pollEvery = 10 * time.Millisecond
+	// againAfter is the pause before what the servers did not do is asked again.
+	againAfter = 250 * time.Millisecond
+	// beats is how many signs of life a node gives in an Idle.
+	beats = 4
+)
+
+// Names of the secrets that all members share.
+const (
+	secretRoutes    = "routes"
+	secretExecutors = "executors"
+)
+
+// self is what the others are to know of this node.
+func (n *Node) self() cluster.Member {
+	m := cluster.Member{Name: n.cfg.name(), Version: n.cfg.Version, Raft: n.cfg.RaftAddr, Instance: n.dir.is.Instance}
+	if n.raft != nil {
+		m.Raft = n.raft.Addr()
+	}
+	if n.cfg.Cluster != nil {
+		m.NATS, m.HTTP, m.Cluster = "nats://"+n.cfg.NATSAddr, n.cfg.HTTPAddr, n.cfg.Cluster.Addr
+	} else {
+		m.NATS, m.HTTP = n.broker.ClientURL(), n.httpAddr()
+	}
+	return m
+}
+
+// meet has Raft form or join a cluster.
+func (n *Node) meet(cfg *cluster.Config) {
+	cfg.Bootstrap = false
+	cfg.Self, cfg.Join, cfg.Expect, cfg.Insecure = n.self(), n.cfg.Cluster.Join, n.cfg.Cluster.Expect, n.cfg.Cluster.Insecure
+}
+
+// route makes the NATS server one of the cluster's. It begins when Raft has
+// formed, so that the servers find each other at once: JetStream's first group
+// wants all of them.
+func (n *Node) route(ctx context.Context, cfg *broker.Config) error {
+	drawn := make([]byte, 32)
+	_, _ = rand.Read(drawn) // it never fails
+	password, err := n.raft.PutSecret(ctx, secretRoutes, cluster.Secret(base64.StdEncoding.EncodeToString(drawn)))
+	if err != nil {
+		return fmt.Errorf("agree on a password of the nats servers: %w", err)
+	}
+	if cfg.ExecutorSecret, err = n.shareExecutors(ctx); err != nil {
+		return err
+	}
+	// What the leader has agreed to we know a moment later, and with it who the
+	// members are.
+	for n.raft.State().Secrets[secretExecutors] == "" {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pollEvery):
+		}
+	}
+	own := n.cfg.name()
+	cfg.Reserved = func(name string) bool {
+		_, member := n.raft.State().Members[name]
+		return member && name != own
+	}
+	cfg.Cluster = &broker.Cluster{Addr: n.cfg.Cluster.Addr, Password: routePassword(password), Insecure: n.cfg.Cluster.Insecure}
+	for _, m := range n.raft.State().Members {
+		if m.Cluster != "" {
+			cfg.Cluster.Members = append(cfg.Cluster.Members, m.Cluster)
+		}
+	}
+	slices.Sort(cfg.Cluster.Members)
+	return nil
+}
+
+// routePassword is the secret as a part of a URL: a Secret prints as nothing.
+func routePassword(s cluster.Secret) string {
+	raw, err := base64.StdEncoding.DecodeString(string(s))
+	if err != nil {
+		return string(s)
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// shareExecutors has all nodes admit executors by the same secret: that of the
+// node which offered it first. Each keeps it in its directory, where executors
+// look for it.
+func (n *Node) shareExecutors(ctx context.Context) (credential.Secret, error) {
+	path := n.dir.join(credential.File)
+	own, err := os.ReadFile(path)
+	if err != nil {
+		return credential.Secret{}, err
+	}
+	shared, err := n.raft.PutSecret(ctx, secretExecutors, cluster.Secret(base64.StdEncoding.EncodeToString(own)))
+	if err != nil {
+		return credential.Secret{}, fmt.Errorf("agree on the secret of executors: %w", err)
+	}
+	file, err := base64.StdEncoding.DecodeString(string(shared))
+	if err != nil {
+		return credential.Secret{}, fmt.Errorf("the secret of executors that the cluster has is none: %w", err)
+	}
+	if string(file) != string(own) {
+		if err := n.dir.replace(credential.File, file); err != nil {
+			return credential.Secret{}, err
+		}
+	}
+	return credential.Read(path)
+}
+
+// waitServers returns when the NATS servers have found together.
+func (n *Node) waitServers(ctx context.Context) error {
+	n.cfg.Logger.Info("waiting for the nats servers of the other nodes")
+	return n.broker.WaitCluster(ctx)
+}
+
+func (n *Node) replicas() int {
+	if n.cfg.Cluster == nil {
+		return 1
+	}
+	return replicas
+}
+
+func (n *Node) streamConfig() eventstream.Config {
+	cfg := eventstream.Config{Logger: n.cfg.Logger, Replicas: n.replicas()}
+	if n.cfg.Cluster != nil {
+		// The same again costs nothing, and a leader that has just died costs no
+		// more than its successor's election.
+		cfg.AppendTimeout = 500 * time.Millisecond
+	}
+	return cfg
+}
+
+// createStream makes the event stream.
+func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
+	return n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
+}
+
+// patiently does what needs most of the cluster's servers, again until it is
+// done: while they elect who leads, nothing answers. A node alone tries once,
+// and damage does not get better.
+func (n *Node) patiently(ctx context.Context, what string, do func() error) error {
+	for {
+		err := do()
+		if err == nil || n.cfg.Cluster == nil || errors.Is(err, eventlog.ErrDamaged) || ctx.Err() != nil {
+			return err
+		}
+		n.cfg.Logger.Info("the cluster does not do it yet; trying again", "what", what, "error", err)
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, context.Cause(ctx))
+		case <-time.After(againAfter):
+		}
+	}
+}
+
+// startCoordinator takes part in who owns what. Its end is the first thing that
+// Stop does.
+func (n *Node) startCoordinator() error {
+	if n.cfg.Cluster == nil {
+		return nil
+	}
+	var err error
+	n.coordinator, err = coordinator.New(coordinator.Config{
+		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Agreement: n.raft, Mover: n.scheduler,
+		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Logger: n.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.later(func() { n.stepDown() })
+	if err := n.coordinator.Start(); err != nil {
+		return err
+	}
+	n.later(n.coordinator.Stop)
+	n.beside(func(ctx context.Context) { n.raft.Lead(ctx, n.coordinator.Duty) })
+	n.beside(n.watchRemoval)
+	n.later(n.leave)
+	return nil
+}
+
+// leave gives everything to the others.
+func (n *Node) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	if err := n.coordinator.Leave(ctx); err != nil {
+		n.cfg.Logger.Warn("not all partitions were given away: the others take them", "error", err)
+	}
+}
+
+// stepDown has other servers lead what this one leads.
+func (n *Node) stepDown() {
+	ctx, cancel := context.WithTimeout(context.Background(), stepDownTimeout)
+	defer cancel()
+	if err := n.broker.StepDown(ctx, eventlog.Stream, outputStream); err != nil {
+		n.cfg.Logger.Warn("nats hands over by itself", "error", err)
+	}
+}
+
+// watchRemoval ends the node's deciding when it is no member any more.
+func (n *Node) watchRemoval(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-n.coordinator.Done():
+		n.scheduler.Fail(n.coordinator.Err())
+	}
+}
+
+// alive says whether a node gives signs of life; a node alone does.
+func (n *Node) alive(name string) bool {
+	if n.coordinator == nil {
+		return name == n.cfg.name()
+	}
+	for _, node := range n.coordinator.Status().Nodes {
+		if node.Name == name {
+			return node.Alive
+		}
+	}
+	return false
+}

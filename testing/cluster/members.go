@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/client"
+)
+
+// Members are the nodes of one cluster, as processes on this machine.
+type Members struct {
+	t     testing.TB
+	Nodes []*Process
+}
+
+// NewMembers prepares a cluster of nodes n1, n2, …: the same flags but for names
+// and addresses.
+func NewMembers(t testing.TB, nodes int, args ...string) *Members {
+	t.Helper()
+	Binary(t)
+	m := &Members{t: t}
+	for range nodes {
+		m.Add(args...)
+	}
+	var join []string
+	for _, p := range m.Nodes {
+		join = append(join, p.Raft)
+	}
+	for _, p := range m.Nodes {
+		p.line = append(p.line, "--bootstrap-expect", fmt.Sprint(nodes), "--join", strings.Join(join, ","))
+	}
+	return m
+}
+
+// Add prepares one more node, which joins those that there are.
+func (m *Members) Add(args ...string) *Process {
+	m.t.Helper()
+	name := fmt.Sprint("n", len(m.Nodes)+1)
+	p := &Process{t: m.t, Name: name, Dir: filepath.Join(m.t.TempDir(), name), Args: args}
+	addrs := freeAddrs(m.t, 4)
+	p.URL, p.HTTP, p.Raft = "nats://"+addrs[0], addrs[1], addrs[2]
+	p.line = []string{
+		"node", "--name", name, "--data", p.Dir, "--sandbox", "process", // functions of tests keep a journal outside
+		"--nats-addr", addrs[0], "--http-addr", addrs[1], "--raft-addr", addrs[2], "--cluster-addr", addrs[3],
+	}
+	m.Nodes = append(m.Nodes, p)
+	return p
+}
+
+// Start starts all nodes at once and returns when each is ready.
+func (m *Members) Start() {
+	m.t.Helper()
+	m.StartOf(m.Nodes...)
+}
+
+// StartOf starts some of the nodes at once, and returns when each is ready.
+func (m *Members) StartOf(nodes ...*Process) {
+	m.t.Helper()
+	failed := make(chan error, len(nodes))
+	for _, p := range nodes {
+		go func() { failed <- p.Try() }()
+	}
+	var errs []error
+	for range nodes { // all of them: a test that ends kills each
+		errs = append(errs, <-failed)
+	}
+	if err := errors.Join(errs...); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// URL is the addresses of all nodes, as a program is given them.
+func (m *Members) URL() string {
+	var urls []string
+	for _, p := range m.Nodes {
+		urls = append(urls, p.URL)
+	}
+	return strings.Join(urls, ",")
+}
+
+// Executor prepares an executor that knows all nodes, as a process of its own.
+// The nodes must have run: its credentials are those of the first.
+func (m *Members) Executor(name string, args ...string) *Process {
+	return &Process{
+		t: m.t, Dir: m.Nodes[0].Dir, Args: args,
+		line: []string{"exec", "--nats", m.URL(), "--data", m.Nodes[0].Dir, "--name", name, "--sandbox", "process"},
+	}
+}
+
+// Conn connects as a program does that knows the addresses of all nodes.
+func (m *Members) Conn() *nats.Conn {
+	m.t.Helper()
+	nc, err := nats.Connect(m.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(nc.Close)
+	return nc
+}
+
+// Client asks as a user, at whatever node answers.
+func (m *Members) Client(user string) *client.Client {
+	m.t.Helper()
+	return client.New(m.Conn(), user)
+}
+
+// Status is what a node says of the cluster.
+func (p *Process) Status(ctx context.Context) (api.ClusterStatus, error) {
+	return p.Client(api.Admin).ClusterStatus(ctx)
+}
