@@ -10,7 +10,7 @@
 //	Append ──▶ belfry.events.<lane> ──▶ ┌───────────────┐   10071 and a message there: ErrOccupied
 //	       expecting the lane's last    │ BELFRY_EVENTS │   all but a clean ack:       ErrUnknown
 //	                                    └───────┬───────┘
-//	Get, Next, Info ◀── asked of the leader ────┤   again each 500 ms, of several replicas
+//	Get, Next, Info ◀── asked of the leader ────┤   again each 250 ms, of several replicas
 //	Follow ◀── a consumer in memory ────────────┘   jump or silence: look, then go on or ErrDamaged
 //
 // The consumer is pulled from a server alone; of several replicas their leader

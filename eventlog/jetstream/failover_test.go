@@ -69,7 +69,7 @@ func TestFollowingGoesOn(t *testing.T) {
 			var appender *Log
 			for i, s := range servers {
 				if i != dead {
-					appender = open(t, s, Config{Replicas: 3, AppendTimeout: askAgain, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+					appender = open(t, s, Config{Replicas: 3, AppendTimeout: 500 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 					all = append(all, follow(t.Context(), appender, 1))
 				}
 			}
@@ -105,7 +105,7 @@ func TestALeaderCutOffSaysSo(t *testing.T) {
 	last := settle(t, l, 0, "first")
 	_, stream := roles(servers)
 	cut := open(t, servers[stream], Config{Replicas: 3})
-	rest := open(t, servers[(stream+1)%3], Config{Replicas: 3, AppendTimeout: askAgain})
+	rest := open(t, servers[(stream+1)%3], Config{Replicas: 3, AppendTimeout: 500 * time.Millisecond})
 	f := follow(t.Context(), cut, 1)
 	f.until(t, last)
 	eventually(t, "all replicas are heard", func() bool {

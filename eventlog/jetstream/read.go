@@ -201,7 +201,7 @@ func (l *Log) ask(ctx context.Context, subject string, req, resp any) error {
 // askAgain is how long an answer of several replicas is waited for before the
 // question is sent again: one that was on its way to a server that died is lost,
 // and nobody answers while a leader is elected.
-const askAgain = 500 * time.Millisecond
+const askAgain = 250 * time.Millisecond
 
 // request asks and, with several replicas, asks again until there is an answer.
 // Any answer will do, however late: on a slow machine none may come in time.

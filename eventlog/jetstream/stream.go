@@ -19,6 +19,10 @@ import (
 // alone guards; a larger window would only be loaded into memory at each start.
 const duplicates = 100 * time.Millisecond
 
+// openAgain is how long Open waits for an answer of several replicas before it
+// asks again.
+const openAgain = time.Second
+
 // ErrNoStream says that the server has no event stream. At Open it may be a
 // cluster's first start; whether it is, only who remembers an earlier one can
 // say. Afterwards it comes together with eventlog.ErrDamaged.
@@ -80,7 +84,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.ReadTimeout)
 	defer cancel()
-	stream, err := api.Stream(ctx, eventlog.Stream)
+	stream, err := find(ctx, api, cfg.Replicas)
 	if errors.Is(err, js.ErrStreamNotFound) {
 		return nil, fmt.Errorf("open %s: %w", eventlog.Stream, ErrNoStream)
 	}
@@ -99,6 +103,22 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	}
 	return &Log{nc: nc, js: api, cfg: cfg, replicas: cfg.Replicas, created: info.Created, buffer: buffer,
 		lost: eventlog.Doubt{Patience: cfg.DamagePatience}}, nil
+}
+
+// find asks for the stream and, of several replicas, asks again while nobody
+// answers: the question may have gone to a leader that was one no more.
+func find(ctx context.Context, api js.JetStream, replicas int) (js.Stream, error) {
+	for {
+		try, cancel := context.WithTimeout(ctx, openAgain)
+		if replicas <= 1 {
+			try = ctx
+		}
+		stream, err := api.Stream(try, eventlog.Stream)
+		cancel()
+		if err == nil || replicas <= 1 || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return stream, err
+		}
+	}
 }
 
 // settings are the stream's. DiscardNew has no effect while there are no
