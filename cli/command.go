@@ -11,7 +11,7 @@ import (
 type verb struct {
 	name    string
 	usage   string
-	takes   string // its one argument, such as NAME_OR_ID; "" for none
+	takes   string // its one argument, such as NAME_OR_ID; in brackets if it may be absent, "" for none
 	example string
 	flags   []cli.Flag
 	needs   []string // flags that must be given
@@ -67,6 +67,7 @@ func (v verb) check(c *cli.Context) error {
 	switch n := c.NArg(); {
 	case v.takes == "" && n > 0:
 		return usagef("%s takes no argument, but got %q: %s", v.name, c.Args().First(), see)
+	case strings.HasPrefix(v.takes, "[") && n == 0:
 	case v.takes != "" && n != 1:
 		return usagef("%s takes one argument, %s, but got %d: %s", v.name, v.takes, n, see)
 	case v.takes != "" && c.Args().First() == "":

@@ -29,6 +29,8 @@ type identity struct {
 	// Instance names the directory itself, in a cluster: the name of a node whose
 	// directory was lost is never taken for that node.
 	Instance string `json:"instance,omitzero"`
+	// Removed says that its cluster has removed the node, for good.
+	Removed bool `json:"removed,omitzero"`
 }
 
 const (
@@ -114,6 +116,8 @@ func (d *directory) identify(node string, clustered bool) error {
 		return fmt.Errorf("data directory %s belongs to node %s, not %s: give that --name, or choose another directory with --data", d.path, found.Node, node)
 	case found.Format != formatNow:
 		return fmt.Errorf("data directory %s has format %d, this version of belfry knows %d: use the version that wrote it", d.path, found.Format, formatNow)
+	case found.Removed:
+		return fmt.Errorf("data directory %s is of node %s, which was removed from its cluster for good: choose an empty one with --data, and another --name", d.path, found.Node)
 	}
 	d.is = found
 	return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec/credential"
+	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
 	"github.com/belfryhq/belfry/node/coordinator"
@@ -197,6 +199,7 @@ func (n *Node) startCoordinator() error {
 	}
 	n.later(n.coordinator.Stop)
 	n.beside(func(ctx context.Context) { n.raft.Lead(ctx, n.coordinator.Duty) })
+	n.beside(func(ctx context.Context) { n.raft.Lead(ctx, n.remove) })
 	n.beside(n.watchRemoval)
 	n.later(n.leave)
 	return nil
@@ -204,6 +207,9 @@ func (n *Node) startCoordinator() error {
 
 // leave gives everything to the others.
 func (n *Node) leave() {
+	if n.expulsion() != nil {
+		return // they have it
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	if err := n.coordinator.Leave(ctx); err != nil {
@@ -213,6 +219,9 @@ func (n *Node) leave() {
 
 // stepDown has other servers lead what this one leads.
 func (n *Node) stepDown() {
+	if n.expulsion() != nil {
+		return // it leads nothing any more
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), stepDownTimeout)
 	defer cancel()
 	if err := n.broker.StepDown(ctx, eventlog.Stream, outputStream); err != nil {
@@ -220,12 +229,24 @@ func (n *Node) stepDown() {
 	}
 }
 
-// watchRemoval ends the node's deciding when it is no member any more.
-func (n *Node) watchRemoval(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-n.coordinator.Done():
-		n.scheduler.Fail(n.coordinator.Err())
+// status fills what only the cluster knows of cluster.status.
+func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
+	st.Leader = n.raft.Leader()
+	state := n.raft.State()
+	st.Removed = slices.Sorted(maps.Keys(state.Removed))
+	for _, name := range slices.Sorted(maps.Keys(state.Members)) {
+		m := state.Members[name]
+		role := api.RoleFollower
+		switch {
+		case state.Leaving[name]:
+			role = api.RoleLeaving
+		case name == st.Leader:
+			role = api.RoleLeader
+		}
+		st.Nodes = append(st.Nodes, api.NodeStatus{
+			Name: m.Name, Role: role, Alive: n.alive(m.Name),
+			NATS: m.NATS, Raft: m.Raft, HTTP: m.HTTP, Version: m.Version,
+		})
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,6 +38,7 @@ type Node struct {
 	web       *web.Server
 	// coordinator is nil in a node alone.
 	coordinator *coordinator.Coordinator
+	leavers     removals
 
 	undo    []func() // what Stop does, in reverse
 	stopped bool
@@ -61,12 +60,24 @@ const (
 // New makes a node that does nothing yet.
 func New(cfg Config) (*Node, error) {
 	cfg = cfg.WithDefaults()
-	return &Node{cfg: cfg, process: ulid.Make().String()}, cfg.Validate()
+	return &Node{
+		cfg: cfg, process: ulid.Make().String(),
+		leavers: removals{steps: map[string]api.RemovalStep{}, asked: map[string]time.Time{}},
+	}, cfg.Validate()
 }
 
 // Start brings the node up and returns when it serves. After an error, Stop
 // takes down what had been started.
 func (n *Node) Start(ctx context.Context) error {
+	err := n.start(ctx)
+	if gone := n.expulsion(); err != nil && gone != nil {
+		n.noteRemoval()
+		return gone
+	}
+	return err
+}
+
+func (n *Node) start(ctx context.Context) error {
 	// 1. The data directory is ours alone, and a standalone node's.
 	dir, err := openDirectory(n.cfg.DataDir, n.cfg.name(), n.cfg.Cluster != nil)
 	if err != nil {
@@ -87,6 +98,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.startRaft(ctx); err != nil {
 		return err
 	}
+	ctx = n.whileMember(ctx)
 
 	// 4. NATS, and in it the log.
 	if err := n.startBroker(ctx); err != nil {
@@ -363,12 +375,13 @@ func (n *Node) startService(ctx context.Context) error {
 		return err
 	}
 	name := "" // a node alone passes nothing on
+	var others service.Members
 	if n.cfg.Cluster != nil {
-		name = n.cfg.name()
+		name, others = n.cfg.name(), &members{node: n}
 	}
 	s := service.New(service.Config{
 		Callers: callers, Node: n.nc, Name: name, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
-		Status: n.status, Output: output, Listen: bus{n.nc}.Listen,
+		Status: n.status, Members: others, Output: output, Listen: bus{n.nc}.Listen,
 	})
 	if err := s.Start(); err != nil {
 		return err
@@ -399,23 +412,6 @@ func (n *Node) httpAddr() string {
 		return ""
 	}
 	return n.web.Addr()
-}
-
-// status fills what only the cluster knows of cluster.status.
-func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
-	st.Leader = n.raft.Leader()
-	members := n.raft.State().Members
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		m := members[name]
-		role := "follower"
-		if m.Name == st.Leader {
-			role = "leader"
-		}
-		st.Nodes = append(st.Nodes, api.NodeStatus{
-			Name: m.Name, Role: role, Alive: n.alive(m.Name),
-			NATS: m.NATS, Raft: m.Raft, HTTP: m.HTTP, Version: m.Version,
-		})
-	}
 }
 
 // raiseLowWater lets Raft remember how far the stream came, so that a shortened

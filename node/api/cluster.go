@@ -2,8 +2,10 @@ package api
 
 // ClusterStatus is the answer of cluster.status.
 type ClusterStatus struct {
-	Leader    string         `json:"leader"` // Raft's
-	Nodes     []NodeStatus   `json:"nodes"`
+	Leader string       `json:"leader"` // Raft's
+	Nodes  []NodeStatus `json:"nodes"`
+	// Removed are the names of nodes that were removed, which no other may have.
+	Removed   []string       `json:"removed,omitzero"`
 	Executors []ExecStatus   `json:"executors"`
 	Stream    StreamStatus   `json:"stream"`
 	Items     map[Status]int `json:"items"`
@@ -13,13 +15,55 @@ type ClusterStatus struct {
 // NodeStatus is one member. Partitions is a count.
 type NodeStatus struct {
 	Name       string `json:"name"`
-	Role       string `json:"role"` // leader, follower
+	Role       string `json:"role"` // leader, follower, or leaving: it is to be removed
 	Alive      bool   `json:"alive"`
 	Partitions int    `json:"partitions"`
 	NATS       string `json:"nats"`
 	Raft       string `json:"raft"`
 	HTTP       string `json:"http"`
 	Version    string `json:"version"`
+}
+
+// Roles of a member.
+const (
+	RoleLeader   = "leader"
+	RoleFollower = "follower"
+	RoleLeaving  = "leaving"
+)
+
+// ClusterRemove is the request of cluster.remove.
+type ClusterRemove struct {
+	Name string `json:"name"`
+}
+
+// Removal is the answer of cluster.remove: that a node is to leave is agreed on,
+// and how far it is. When it is done the node is no member any more.
+type Removal struct {
+	Name string      `json:"name"`
+	Role string      `json:"role"` // RoleLeaving
+	Step RemovalStep `json:"step"`
+	// Partitions that it still owns.
+	Partitions int `json:"partitions"`
+}
+
+// RemovalStep is what a removal is at.
+type RemovalStep string
+
+// The steps, in their order.
+const (
+	StepPartitions RemovalStep = "partitions" // they go to others
+	StepStreams    RemovalStep = "streams"    // another node takes its copy of the streams
+	StepMembers    RemovalStep = "members"    // the others go on without it
+)
+
+// ClusterTransfer is the request of cluster.transfer; To "" is any other node.
+type ClusterTransfer struct {
+	To string `json:"to,omitzero"`
+}
+
+// Transferred is the answer of cluster.transfer.
+type Transferred struct {
+	Leader string `json:"leader"`
 }
 
 // ExecStatus is one executor.

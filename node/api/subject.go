@@ -82,7 +82,7 @@ func Verbs() map[string][]string {
 		"automation": {"create", "get", "list", "update", "delete", "run"},
 		"user":       {"create", "get", "list", "update", "delete"},
 		"run":        {"get", "list", "logs", "cancel"},
-		"cluster":    {"status"},
+		"cluster":    {"status", "remove", "transfer"},
 		"audit":      {"events", "at", "verify"},
 	}
 }

@@ -101,35 +101,64 @@ func (c *Cluster) enter(ctx context.Context, m Member) error {
 	return err
 }
 
-// announce tells the leader, once after a start, where this node is now. A node
-// that was removed, or replaced, learns it so.
+// leaderlessLooks is how often in a row, a heartbeat timeout apart, nobody must
+// lead for this node to ask whether it is still a member.
+const leaderlessLooks = 2
+
+// announce tells the leader where this node is now: after a start, and whenever
+// it has heard of no leader for a while. A node that was removed, or replaced,
+// learns it so: Raft does not tell it.
 func (c *Cluster) announce() {
+	for c.announced() && c.leaderless() {
+	}
+}
+
+// leaderless returns true when nobody has led for a while, as far as this node
+// knows, and false when it stops.
+func (c *Cluster) leaderless() bool {
+	for looks := 0; looks < leaderlessLooks; {
+		select {
+		case <-c.done:
+			return false
+		case <-time.After(c.cfg.HeartbeatTimeout):
+		}
+		if looks++; c.Leader() != "" {
+			looks = 0
+		}
+	}
+	return true
+}
+
+// announced returns true when the leader knows where this node is, and false when
+// it is no member or stops.
+func (c *Cluster) announced() bool {
 	for pause := meetEvery; !c.IsLeader(); pause = min(2*pause, announceRetryMax) {
 		for addr := range c.neighbours() {
 			if c.life.Err() != nil {
-				return
+				return false
 			}
 			a, err := c.ask(c.life, addr, question{Ask: askJoin})
 			switch {
 			case err != nil || !a.OK && a.Refused == "":
 				continue
 			case a.OK:
-				return
+				return true
 			case a.Cluster == c.id() && a.Cluster != "":
 				c.cfg.Logger.Error("this node does not belong to its cluster any more", "node", c.cfg.Name, "error", a.Refused)
 				c.expulsion = fmt.Errorf("%w: %s", ErrRefused, a.Refused)
 				close(c.expelled)
-				return
+				return false
 			default:
 				c.cfg.Logger.Warn("a node of another cluster was asked for the way", "node", c.cfg.Name, "addr", addr, "answer", a.Refused)
 			}
 		}
 		select {
 		case <-c.done:
-			return
+			return false
 		case <-time.After(pause):
 		}
 	}
+	return true
 }
 
 // neighbours are the addresses at which other members may be.

@@ -21,6 +21,21 @@ func (c *Cluster) Leader() string {
 // IsLeader tells whether this node leads, as far as it knows.
 func (c *Cluster) IsLeader() bool { return c.raft.State() == raft.Leader }
 
+// Expelled is closed when the cluster has said that this node belongs to it no
+// more: see Expulsion. Who was cut off from the others learns it when it finds
+// them again.
+func (c *Cluster) Expelled() <-chan struct{} { return c.expelled }
+
+// Expulsion is an ErrRefused that says why, once Expelled is closed; else nil.
+func (c *Cluster) Expulsion() error {
+	select {
+	case <-c.expelled:
+		return c.expulsion
+	default:
+		return nil
+	}
+}
+
 // WaitLeader returns when a leader is known. If it is this node, State is then
 // current. It returns the cause of ctx when that ends first, ErrStopped when the
 // Cluster was stopped, and an ErrRefused that says why when the cluster lets this

@@ -12,7 +12,7 @@ import (
 
 // ErrRemoved is why a node's part has ended: it is no member any more. It owns
 // nothing, or nobody was there to give it to, and should stop deciding.
-var ErrRemoved = errors.New("this node was removed from the cluster: stop it; to join again it needs an empty data directory")
+var ErrRemoved = errors.New("this node was removed from the cluster: to join again it needs another name and an empty data directory")
 
 // Coordinator is one node's part in who owns what.
 type Coordinator struct {
@@ -115,13 +115,14 @@ func (c *Coordinator) Err() error {
 	}
 }
 
-// candidates are the members that may be given partitions, sorted.
-func (c *Coordinator) candidates(members map[string]cluster.Member) (names []string) {
+// candidates are the members that may be given partitions, sorted. One that is to
+// be removed may not.
+func (c *Coordinator) candidates(state cluster.State) (names []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	for name := range members {
-		if c.ears.takes(name, now) {
+	for name := range state.Members {
+		if !state.Leaving[name] && c.ears.takes(name, now) {
 			names = append(names, name)
 		}
 	}

@@ -38,7 +38,7 @@ func (c *Coordinator) surely() bool {
 // nothing.
 func (c *Coordinator) coordinate(ctx context.Context) error {
 	state, owners := c.cfg.Agreement.State(), cluster.Plan(c.cfg.Mover.Owners())
-	members := c.candidates(state.Members)
+	members := c.candidates(state)
 	plan := next(state.Plan, owners, members)
 	if plan != state.Plan {
 		limited, cancel := context.WithTimeout(ctx, c.cfg.MovePatience)

@@ -73,7 +73,7 @@ func (c *Coordinator) left(ctx context.Context) error {
 
 // others are the nodes to which one that leaves gives.
 func (c *Coordinator) others() []string {
-	return slices.DeleteFunc(c.candidates(c.cfg.Agreement.State().Members), func(name string) bool { return name == c.cfg.Node })
+	return slices.DeleteFunc(c.candidates(c.cfg.Agreement.State()), func(name string) bool { return name == c.cfg.Node })
 }
 
 // beRemoved gives everything away and ends this node's part.

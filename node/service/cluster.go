@@ -8,6 +8,60 @@ import (
 	"github.com/belfryhq/belfry/projection"
 )
 
+// Members changes who the nodes of the cluster are, on the one that leads it. A
+// refusal whose Owner is set asks that node instead.
+type Members interface {
+	Remove(ctx context.Context, name string) (api.Removal, *api.Error)
+	Transfer(ctx context.Context, to string) (api.Transferred, *api.Error)
+}
+
+func (s *Service) clusterRemove(ctx context.Context, r *request) (any, *api.Error) {
+	in, refused := decode[api.ClusterRemove](r.body)
+	if refused == nil {
+		refused = s.manages(ctx, r)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return answered(s.cfg.Members.Remove(ctx, in.Name))
+}
+
+func (s *Service) clusterTransfer(ctx context.Context, r *request) (any, *api.Error) {
+	in, refused := decode[api.ClusterTransfer](r.body)
+	if refused == nil {
+		refused = s.manages(ctx, r)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return answered(s.cfg.Members.Transfer(ctx, in.To))
+}
+
+// answered is an answer of one type as that of a verb.
+func answered[A any](answer A, refused *api.Error) (any, *api.Error) {
+	if refused != nil {
+		return nil, refused
+	}
+	return answer, nil
+}
+
+// manages refuses whoever may not change the cluster, and what is none.
+func (s *Service) manages(ctx context.Context, r *request) *api.Error {
+	super := false
+	_, refused := s.read(ctx, r, false, func(st *projection.State) {
+		super = st.UserByRef(r.user, true).Superuser()
+	})
+	switch {
+	case refused != nil:
+		return refused
+	case !super:
+		return api.Errorf(api.Forbidden, "", "only a superuser may change the cluster: ask as one")
+	case s.cfg.Members == nil:
+		return api.Errorf(api.IllegalTransition, "", "this node is alone and no cluster: start \"belfry node\" three times to have one")
+	}
+	return nil
+}
+
 func (s *Service) clusterStatus(ctx context.Context, r *request) (any, *api.Error) {
 	if _, refused := decode[struct {
 		Strong bool `json:"strong"`

@@ -82,6 +82,9 @@ var story = []struct{ name, verb, id, body string }{
 	{"", "user.delete", "", `{"id":"ann"}`},
 	{"", "user.list", "", `{}`},
 	{"", "cluster.status", "", `{}`},
+	{"", "cluster.remove", "", `{"name":"c"}`},
+	{"", "cluster.remove", "", `{"node":"c"}`},
+	{"", "cluster.transfer", "", `{"to":"b"}`},
 	{"", "audit.events", "", `{"limit":3}`},
 	{"", "audit.at", "", `{"id":"$t","seq":1}`},
 	{"", "audit.verify", "", `{"wait":"1m"}`},
@@ -478,6 +481,29 @@ func TestNoCallerHasAHopsID(t *testing.T) {
 		for _, id := range []string{eventlog.HopCause + "01", eventlog.GeneratedCause + "01"} {
 			if _, refused := c.ask("a", "user.create", id, `{"id":"x"}`); refused == nil || refused.Code != api.Invalid {
 				t.Errorf("%s: %v", id, refused)
+			}
+		}
+	})
+}
+
+// Only a superuser changes the cluster, wherever it is asked.
+func TestTheClusterIsASuperusers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSeveral(t, "a", "b")
+		defer c.stop()
+		c.must("a", "user.create", "", `{"id":"ann","name":"Ann"}`)
+		for verb, body := range map[string]string{"cluster.remove": `{"name":"b"}`, "cluster.transfer": `{}`} {
+			for node, s := range c.nodes {
+				for user, code := range map[string]api.Code{"ann": api.Forbidden, "nobody": api.UnknownUser} {
+					if _, _, refused := s.Ask(t.Context(), verb, user, "", []byte(body)); refused == nil || refused.Code != code {
+						t.Errorf("%s of %s at %s: %v", verb, user, node, refused)
+					}
+				}
+				s.cfg.Members = nil
+				if _, _, refused := s.Ask(t.Context(), verb, api.Admin, "", []byte(body)); refused == nil || refused.Code != api.IllegalTransition {
+					t.Errorf("%s of a node alone: %v", verb, refused)
+				}
+				s.cfg.Members = leading{node}
 			}
 		}
 	})

@@ -51,8 +51,10 @@ type Config struct {
 	Version   string // a semantic version
 	// Status fills what the scheduler does not know of cluster.status.
 	Status func(context.Context, *api.ClusterStatus)
-	Output Output // what did not fit a run's events, or is not in one yet; nil if nothing keeps it
-	Logger *slog.Logger
+	// Members changes who the nodes are; nil refuses it, as a node alone does.
+	Members Members
+	Output  Output // what did not fit a run's events, or is not in one yet; nil if nothing keeps it
+	Logger  *slog.Logger
 }
 
 // Service answers the API.
@@ -114,8 +116,9 @@ func verbs() map[string]verb {
 		"run.get": (*Service).runGet, "run.list": (*Service).runList,
 		"run.logs": (*Service).runLogs, "run.cancel": (*Service).runCancel,
 
-		"cluster.status": (*Service).clusterStatus,
-		"audit.events":   (*Service).auditEvents, "audit.at": (*Service).auditAt,
+		"cluster.status": (*Service).clusterStatus, "cluster.remove": (*Service).clusterRemove,
+		"cluster.transfer": (*Service).clusterTransfer,
+		"audit.events":     (*Service).auditEvents, "audit.at": (*Service).auditAt,
 		"audit.verify": (*Service).auditVerify,
 	}
 }

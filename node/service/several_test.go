@@ -157,12 +157,32 @@ func (c *several) start(name string, faults memlog.Faults) {
 	}
 	s := New(Config{
 		Name: name, Node: c.wires, Listen: c.Listen, Scheduler: sched, Log: log, Logger: quiet,
-		Status: func(context.Context, *api.ClusterStatus) {},
+		Status: func(context.Context, *api.ClusterStatus) {}, Members: leading{name},
 	})
 	if err := s.Start(); err != nil {
 		c.t.Fatal(err)
 	}
 	c.nodes[name] = s
+}
+
+// leading changes the cluster where it is led: at a.
+type leading struct{ at string }
+
+func (l leading) elsewhere() *api.Error {
+	if l.at == "a" {
+		return nil
+	}
+	refused := api.Errorf(api.Unavailable, "", "a leads")
+	refused.Owner = "a"
+	return refused
+}
+
+func (l leading) Remove(_ context.Context, name string) (api.Removal, *api.Error) {
+	return api.Removal{Name: name, Role: api.RoleLeaving, Step: api.StepPartitions, Partitions: 3}, l.elsewhere()
+}
+
+func (l leading) Transfer(_ context.Context, to string) (api.Transferred, *api.Error) {
+	return api.Transferred{Leader: to}, l.elsewhere()
 }
 
 func (c *several) stop() {

@@ -40,7 +40,7 @@ func NewMembers(t testing.TB, nodes int, args ...string) *Members {
 	return m
 }
 
-// Add prepares one more node, which joins those that there are.
+// Add prepares one more node, which is told of no other yet.
 func (m *Members) Add(args ...string) *Process {
 	m.t.Helper()
 	name := fmt.Sprint("n", len(m.Nodes)+1)
@@ -52,6 +52,18 @@ func (m *Members) Add(args ...string) *Process {
 		"--nats-addr", addrs[0], "--http-addr", addrs[1], "--raft-addr", addrs[2], "--cluster-addr", addrs[3],
 	}
 	m.Nodes = append(m.Nodes, p)
+	return p
+}
+
+// AddTo prepares one more node that joins the cluster which those form.
+func (m *Members) AddTo(args ...string) *Process {
+	m.t.Helper()
+	var join []string
+	for _, p := range m.Nodes {
+		join = append(join, p.Raft)
+	}
+	p := m.Add(args...)
+	p.line = append(p.line, "--join", strings.Join(join, ","))
 	return p
 }
 
