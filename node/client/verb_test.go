@@ -82,10 +82,12 @@ func verbs() map[string]struct {
 		"run.logs":   {func(x ctx, c c) error { return ask(c.RunLogs(x, "run_1")) }, `{"id":"run_1"}`, false},
 		"run.cancel": {func(x ctx, c c) error { return ask(c.CancelRun(x, api.Cancel{ID: "run_1"})) }, `{"id":"run_1"}`, true},
 
-		"cluster.status": {func(x ctx, c c) error { return ask(c.ClusterStatus(x)) }, `{}`, false},
-		"audit.events":   {func(x ctx, c c) error { return ask(c.AuditEvents(x, api.AuditEvents{Entity: "item"})) }, `{"entity":"item"}`, false},
-		"audit.at":       {func(x ctx, c c) error { return ask(c.AuditAt(x, api.AuditAt{ID: "sts_1", Seq: 7})) }, `{"id":"sts_1","seq":7}`, false},
-		"audit.verify":   {func(x ctx, c c) error { return ask(c.VerifyAudit(x, "ver_1", nil)) }, `{"id":"ver_1","wait":"1s"}`, false},
+		"cluster.status":   {func(x ctx, c c) error { return ask(c.ClusterStatus(x)) }, `{}`, false},
+		"cluster.remove":   {func(x ctx, c c) error { return ask(c.RemoveNode(x, "n4")) }, `{"name":"n4"}`, true},
+		"cluster.transfer": {func(x ctx, c c) error { return ask(c.TransferLead(x, "n2")) }, `{"to":"n2"}`, true},
+		"audit.events":     {func(x ctx, c c) error { return ask(c.AuditEvents(x, api.AuditEvents{Entity: "item"})) }, `{"entity":"item"}`, false},
+		"audit.at":         {func(x ctx, c c) error { return ask(c.AuditAt(x, api.AuditAt{ID: "sts_1", Seq: 7})) }, `{"id":"sts_1","seq":7}`, false},
+		"audit.verify":     {func(x ctx, c c) error { return ask(c.VerifyAudit(x, "ver_1", nil)) }, `{"id":"ver_1","wait":"1s"}`, false},
 	}
 }
 

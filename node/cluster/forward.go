@@ -26,7 +26,7 @@ func (c *Cluster) command(ctx context.Context, what command) (result, error) {
 	unknown := false
 	for {
 		r, err := c.local(ctx, what)
-		if c.port == nil || len(c.servers()) == 0 {
+		if c.port == nil || len(c.servers()) == 0 && c.Leader() == "" {
 			return r, err
 		}
 		if errors.Is(err, ErrNotLeader) {

@@ -304,6 +304,21 @@ func TestALeavingThatIsCutShort(t *testing.T) {
 	})
 }
 
+// A node that is to be removed gives everything away, gets nothing back, and is
+// not done before it is no member.
+func TestWhoIsToBeRemovedOwnsNothing(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n2 := st.node("n2")
+		st.raft.change(func(s *cluster.State) { s.Leaving = map[string]bool{"n2": true} })
+		time.Sleep(5 * time.Second)
+		n2.even("n1", "n3")
+		if plan := st.raft.State().Plan; slices.Contains(plan[:], "n2") || n2.Err() != nil {
+			t.Errorf("the plan is %v, and n2 ended with %v", plan, n2.Err())
+		}
+		st.end("n1", "n2", "n3")
+	})
+}
+
 // A node that is no member any more gives everything away and says that it is
 // done.
 func TestWhoIsRemovedEnds(t *testing.T) {

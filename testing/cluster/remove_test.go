@@ -96,8 +96,11 @@ func leader(t *testing.T, m *cluster.Members) (p *cluster.Process) {
 // and ends; and nothing is lost.
 func TestGrowAndShrink(t *testing.T) {
 	m := cluster.NewMembers(t, 3)
+	begun := time.Now()
 	m.Start()
+	t.Logf("3 nodes are ready after %v", time.Since(begun))
 	settled(t, m, 3)
+	t.Logf("they have their shares after %v", time.Since(begun))
 	c := m.Client(api.Admin)
 	l := startTrickle(t, c)
 
@@ -109,7 +112,7 @@ func TestGrowAndShrink(t *testing.T) {
 		t.Errorf("n9 may be removed: %v", err)
 	}
 
-	begun := time.Now()
+	begun = time.Now()
 	fourth := m.AddTo()
 	fourth.Start()
 	settled(t, m, 4)
@@ -129,6 +132,7 @@ func TestGrowAndShrink(t *testing.T) {
 	}
 	removed(t, c, goes)
 	settled(t, m, 3)
+	t.Logf("3 nodes have all after %v", time.Since(begun))
 	if said := goes.Refused(1); !strings.Contains(said, "removed") {
 		t.Errorf("it may start again: %s", said)
 	}
@@ -136,6 +140,38 @@ func TestGrowAndShrink(t *testing.T) {
 	if err != nil || st.Stream.Replicas != 3 || fmt.Sprint(st.Removed) != "["+goes.Name+"]" {
 		t.Errorf("%+v %v", st, err)
 	}
+	t.Logf("it was refused after %v", time.Since(begun))
 	v := l.judge(t, m)
 	t.Logf("%d items; %v", l.made, v.Counts())
+}
+
+// Who leads is killed when it has just taken a removal on; the next one goes on.
+func TestARemovalOutlivesWhoBeganIt(t *testing.T) {
+	m := cluster.NewMembers(t, 3, "--no-exec")
+	m.Start()
+	m.AddTo("--no-exec").Start()
+	settled(t, m, 4)
+	c := m.Client(api.Admin)
+	leads := leader(t, m)
+	goes := m.Nodes[3]
+	if goes == leads {
+		goes = m.Nodes[0]
+	}
+	if _, err := c.RemoveNode(t.Context(), goes.Name); err != nil {
+		t.Fatal(err)
+	}
+	leads.Kill()
+	begun := time.Now()
+	until(t, "another one leads and knows of it", func() bool {
+		st, err := c.ClusterStatus(t.Context())
+		return err == nil && st.Leader != "" && st.Leader != leads.Name
+	})
+	leads.Start() // the streams want three
+	removed(t, c, goes)
+	t.Logf("removed %v after the leader was killed", time.Since(begun))
+	if err := goes.Wait(30 * time.Second); err == nil || err.Error() != "exit status 1" {
+		t.Errorf("%s ended with %v: %s", goes.Name, err, goes.Stderr())
+	}
+	settled(t, m, 3)
+	cluster.Report(t, cluster.Judge(t, m.Conn()))
 }
