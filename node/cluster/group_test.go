@@ -148,6 +148,7 @@ func (s *site) all() []*Cluster {
 	for _, c := range s.nodes {
 		all = append(all, c)
 	}
+	slices.SortFunc(all, func(a, b *Cluster) int { return strings.Compare(a.cfg.Name, b.cfg.Name) })
 	return all
 }
 
