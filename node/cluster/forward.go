@@ -39,7 +39,10 @@ func (c *Cluster) command(ctx context.Context, what command) (result, error) {
 		unknown = unknown || errors.Is(err, ErrUnknownOutcome)
 		select {
 		case <-time.After(forwardRetry):
-			continue
+			if ctx.Err() == nil {
+				continue
+			}
+			err = fmt.Errorf("%w: %w", c.notLeader(), context.Cause(ctx))
 		case <-c.expelled:
 			err = c.expulsion
 		case <-c.done:
