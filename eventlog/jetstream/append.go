@@ -40,6 +40,8 @@ func (e *apiError) Error() string {
 func (l *Log) Append(ctx context.Context, lane string, expect eventlog.Expect, id string, body []byte) (uint64, error) {
 	try, cancel := context.WithTimeout(ctx, l.cfg.AppendTimeout)
 	defer cancel()
+	try, end := l.elections.term(try)
+	defer end()
 	reply, err := l.nc.RequestMsgWithContext(try, &nats.Msg{
 		Subject: eventlog.Subject(lane),
 		Header:  header(expect, id),

@@ -168,3 +168,30 @@ func TestDamageOfSeveralMustLast(t *testing.T) {
 		return errors.Is(err, eventlog.ErrDamaged) && errors.Is(err, ErrNoStream)
 	})
 }
+
+// TestAnElectionIsHeardOf: what was asked of a leader that is one no more is not
+// waited for until a time-out, neither by who appends nor by who follows.
+func TestAnElectionIsHeardOf(t *testing.T) {
+	t.Parallel()
+	const timeout, soon = 20 * time.Second, 5 * time.Second
+	servers, _ := startCluster(t)
+	l := createReplicated(t, connect(t, servers[0]), Config{AppendTimeout: timeout, Heartbeat: timeout / 2, TailCheck: timeout})
+	var all []*following
+	for _, s := range servers {
+		all = append(all, follow(t.Context(), open(t, s, l.cfg), 1))
+	}
+	last := settle(t, l, 0, "first")
+	for n := range 3 {
+		go func() { _, _ = l.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventlog.Stream, nil, time.Second) }()
+		from := time.Now()
+		for k := range 20 {
+			last = settle(t, l, last, fmt.Sprint("c", n, "-", k))
+		}
+		for _, f := range all {
+			f.until(t, last)
+		}
+		if took := time.Since(from); took > soon {
+			t.Errorf("an orderly change of leader cost %s", took)
+		}
+	}
+}

@@ -203,16 +203,17 @@ func (l *Log) ask(ctx context.Context, subject string, req, resp any) error {
 // and nobody answers while a leader is elected.
 const askAgain = 250 * time.Millisecond
 
-// request asks and, with several replicas, asks again until there is an answer.
-// Any answer will do, however late: on a slow machine none may come in time.
+// request asks and, with several replicas, asks again until there is an answer:
+// after askAgain, and when another server leads. Any answer will do, however late:
+// on a slow machine none may come in time.
 func (l *Log) request(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
 	if l.replicas <= 1 {
 		return l.nc.RequestWithContext(ctx, subject, body)
 	}
-	first, cancel := context.WithTimeout(ctx, askAgain)
+	first, cancel := l.shortly(ctx)
 	reply, err := l.nc.RequestWithContext(first, subject, body)
 	cancel()
-	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+	if !again(ctx, err) {
 		return reply, err
 	}
 	answers, err := l.nc.SubscribeSync(l.nc.NewInbox())
@@ -224,13 +225,25 @@ func (l *Log) request(ctx context.Context, subject string, body []byte) (*nats.M
 		if err := l.nc.PublishRequest(subject, answers.Subject, body); err != nil {
 			return nil, err
 		}
-		wait, cancel := context.WithTimeout(ctx, askAgain)
+		wait, cancel := l.shortly(ctx)
 		reply, err := answers.NextMsgWithContext(wait)
 		cancel()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if !again(ctx, err) {
 			return reply, err
 		}
 	}
+}
+
+// shortly is ctx for askAgain, or until another server leads.
+func (l *Log) shortly(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, askAgain)
+	term, end := l.elections.term(ctx)
+	return term, func() { end(); cancel() }
+}
+
+// again says that a wait has ended, not what it was part of.
+func again(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
 
 // readError translates a refusal of the server.

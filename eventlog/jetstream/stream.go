@@ -40,6 +40,8 @@ type Log struct {
 	created time.Time
 	// buffer is the room for messages that wait for deliver, but in tests.
 	buffer int
+	// elections tells of the stream's leaders; nil with one replica.
+	elections *elections
 
 	mu sync.Mutex
 	// lost is the doubt whether the stream is there and the one of Open; each
@@ -97,12 +99,13 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	}
 	given.Replicas = max(info.Config.Replicas, 1)
 	cfg = given.WithDefaults()
-	buffer := pullBuffer
-	if cfg.Replicas > 1 {
-		cfg.Heartbeat, buffer = max(cfg.Heartbeat, pushHeartbeatMin), pushBuffer
+	l := &Log{nc: nc, js: api, cfg: cfg, replicas: cfg.Replicas, created: info.Created, buffer: pullBuffer,
+		lost: eventlog.Doubt{Patience: cfg.DamagePatience}}
+	if l.replicas > 1 {
+		l.cfg.Heartbeat, l.buffer = max(cfg.Heartbeat, pushHeartbeatMin), pushBuffer
+		l.elections, err = watchElections(nc)
 	}
-	return &Log{nc: nc, js: api, cfg: cfg, replicas: cfg.Replicas, created: info.Created, buffer: buffer,
-		lost: eventlog.Doubt{Patience: cfg.DamagePatience}}, nil
+	return l, err
 }
 
 // find asks for the stream and, of several replicas, asks again while nobody
