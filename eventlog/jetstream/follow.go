@@ -74,9 +74,6 @@ func (l *Log) Follow(ctx context.Context, seq uint64, deliver func(eventlog.Mess
 			return fmt.Errorf("follow from sequence %d: %w", f.next, nats.ErrConnectionClosed)
 		}
 		l.cfg.Logger.Info("following begins anew", slog.Uint64("seq", f.next), slog.Any("cause", err))
-		if errors.Is(err, errElected) {
-			continue
-		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -128,8 +125,6 @@ func (f *follower) receive(ctx context.Context, s source, arrived <-chan *nats.M
 	beat := time.NewTicker(f.log.cfg.Heartbeat)
 	defer beat.Stop()
 	silent, idle := 0, 0 // heartbeats without any sign, without a message
-	ctx, end := f.log.elections.term(ctx)
-	defer end()
 	for {
 		select {
 		case <-ctx.Done():
