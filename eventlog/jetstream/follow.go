@@ -74,6 +74,9 @@ func (l *Log) Follow(ctx context.Context, seq uint64, deliver func(eventlog.Mess
 			return fmt.Errorf("follow from sequence %d: %w", f.next, nats.ErrConnectionClosed)
 		}
 		l.cfg.Logger.Info("following begins anew", slog.Uint64("seq", f.next), slog.Any("cause", err))
+		if errors.Is(err, errElected) {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -84,6 +87,9 @@ func (l *Log) Follow(ctx context.Context, seq uint64, deliver func(eventlog.Mess
 
 // round follows until something is wrong and says what. The error is never nil.
 func (f *follower) round(ctx context.Context) error {
+	// Who led before goes on to push, until it stops, which nobody tells.
+	ctx, end := f.log.elections.term(ctx)
+	defer end()
 	if _, err := f.check(ctx); err != nil {
 		return err
 	}
