@@ -98,6 +98,7 @@ func (s *session) repeat(now time.Time, out []message) (_ []message, due time.Ti
 func (s *session) reconnected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.connection++
 	s.nextAnnounce = time.Time{}
 	for e := s.hold.unstored.Front(); e != nil; e = e.Next() {
 		e.Value.(*held).sent = time.Time{}
@@ -110,6 +111,7 @@ func (s *session) announcement() *wire.Announce {
 		Version: wire.Version, Name: s.cfg.Name, Incarnation: s.incarnation, Pool: s.cfg.Pool,
 		Slots: s.cfg.Slots, Busy: s.hold.running, Python: s.runtime.Version(),
 		Windows: maps.Clone(s.windows), Held: s.hold.list(), Leaving: s.leaving,
+		Connection: s.connection,
 	}
 }
 

@@ -121,6 +121,7 @@ type session struct {
 	asked    map[uint64]chan wire.ScheduleAnswer // items that runs wait for, by number
 	asks     uint64                              // numbers them
 
+	connection   int // how often it was lost
 	windows      map[string]int
 	announced    map[string]int // windows of the last announcement
 	short        bool           // a window was cut for what is held beyond others

@@ -166,6 +166,9 @@ func TestReportsSurviveAReconnect(t *testing.T) {
 		}
 		b.complete("r1")
 		b.pass(time.Second)
+		if b.told.Connection != 1 {
+			t.Errorf("after one loss it says that there were %d", b.told.Connection)
+		}
 		if reports := b.take(); len(reports) == 0 || reports[0].Data.Kind != wire.Completed {
 			t.Fatalf("the reports are %+v", reports)
 		}

@@ -66,6 +66,9 @@ type Announce struct {
 	Held    []Held         `json:"held"`
 	// Leaving says that this incarnation takes no more runs and ends.
 	Leaving bool `json:"leaving,omitzero"`
+	// Connection counts how often this incarnation has come back: what was sent
+	// to it before, and is not held, it never received.
+	Connection int `json:"connection,omitzero"`
 }
 
 // HeldState tells where a held attempt stands.

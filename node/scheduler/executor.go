@@ -16,6 +16,7 @@ import (
 type executor struct {
 	name, pool, incarnation, python string
 	slots, busy                     int
+	connection                      int // of whatever it was sent
 	window                          int // attempts that we may have open there
 	open                            int // attempts that we have
 	seen                            time.Time
@@ -135,6 +136,9 @@ func (m announced) handle(s *Scheduler) {
 	if e.leaving = a.Leaving; e.leaving {
 		e.window = 0
 	}
+	if e.connection != a.Connection { // what was on its way to it may be lost
+		e.known, e.connection = false, a.Connection
+	}
 	if !e.known {
 		s.ask(e)
 		return
@@ -195,15 +199,15 @@ func (m asked) handle(s *Scheduler) {
 		return
 	}
 	e.asking = false
-	if m.epochs != s.epochs {
-		s.ask(e) // partitions have moved meanwhile
+	if m.epochs != s.epochs || m.err == nil && m.answer.Connection < e.connection {
+		s.ask(e) // partitions have moved meanwhile, or it was lost and came back
 		return
 	}
 	if m.err != nil || m.answer.Incarnation != e.incarnation {
 		s.log.Warn("an executor did not say what it holds; asking again at its next sign of life", "executor", m.name, "error", m.err)
 		return
 	}
-	e.known, e.window = true, min(m.answer.Windows[s.cfg.Node], wire.WindowMax)
+	e.known, e.connection, e.window = true, m.answer.Connection, min(m.answer.Windows[s.cfg.Node], wire.WindowMax)
 	s.log.Info("executor joined", "executor", e.name, "pool", e.pool, "slots", e.slots, "python", e.python)
 	s.settle(e, m.answer.Held)
 	s.executorJoined()

@@ -210,6 +210,35 @@ func TestALostRunIsSentAgain(t *testing.T) {
 	})
 }
 
+// A run that was on its way to an executor whose connection broke is sent again
+// as soon as that is back, not when it has been missing for a while.
+func TestARunLostWithTheConnectionIsSentAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		st.boot()
+		defer st.Stop()
+		e := st.executor("local", "i1", 2, succeed(time.Millisecond))
+		defer e.kill()
+		sent := 0
+		e.drop = func(wire.Run) bool { sent++; return sent == 1 }
+		st.function("hello", "code")
+		st.do(st.item("0000000000000001", "hello", 0))
+		time.Sleep(100 * time.Millisecond)
+		e.mu.Lock()
+		e.lost++
+		body := e.sign()
+		e.mu.Unlock()
+		_ = e.bus.Publish(wire.AnnounceSubject(e.name), body)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		v := st.judge()
+		v.AllEnded()
+		if i := v.Items["sci_0000000000000001"]; len(v.Violations) > 0 || len(i.Claims) != 1 || sent != 2 {
+			t.Fatalf("%d claims, sent %d times; %v", len(i.Claims), sent, v.Violations)
+		}
+	})
+}
+
 // An executor falls silent: its attempt is interrupted and taken up by another,
 // at most three times more; the report that comes too late changes nothing.
 func TestALostExecutorIsInterrupted(t *testing.T) {

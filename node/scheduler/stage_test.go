@@ -260,6 +260,7 @@ type executor struct {
 	canceled []wire.Cancel
 	drop     func(wire.Run) bool // messages that never arrive
 	silent   bool
+	lost     int // how often its connection was
 	stops    []func()
 	quit     chan struct{}
 	killed   sync.Once
@@ -323,7 +324,7 @@ func (e *executor) announce() {
 func (e *executor) sign() []byte {
 	a := wire.Announce{
 		Version: wire.Version, Name: e.name, Incarnation: e.incarnation, Pool: "default", Slots: e.slots,
-		Windows: map[string]int{"local": e.slots, "n1": e.slots, "n2": e.slots},
+		Windows: map[string]int{"local": e.slots, "n1": e.slots, "n2": e.slots}, Connection: e.lost,
 	}
 	for _, h := range e.held {
 		a.Held = append(a.Held, h)
