@@ -86,6 +86,9 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if c.port != nil && len(c.servers()) != 1 {
 		c.background.Go(c.announce)
 	}
+	if c.port != nil {
+		c.background.Go(c.watchLeader)
+	}
 	if c.founded {
 		c.electSelf()
 	}

@@ -66,6 +66,10 @@ type Config struct {
 	// Ready says what keeps this node from deciding; nil if nothing does. What it
 	// says moves partitions, so it should not waver. Defaults to nothing.
 	Ready func() error
+	// Gone says that a node's process has certainly ended, so that its silence
+	// need not be waited for. It is asked, within a beat, of who missed one.
+	// Defaults to knowing nothing.
+	Gone func(ctx context.Context, node string) bool
 	// Clock tells the time of day. Defaults to time.Now; tests make it jump.
 	Clock func() time.Time
 	// Logger defaults to slog.Default.
@@ -95,6 +99,9 @@ func (c Config) WithDefaults() Config {
 	if c.Ready == nil {
 		c.Ready = func() error { return nil }
 	}
+	if c.Gone == nil {
+		c.Gone = func(context.Context, string) bool { return false }
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -120,6 +127,8 @@ func (c Config) Validate() error {
 }
 
 const (
+	// missedPercent is how much of a beat goes by before it is missed.
+	missedPercent = 120
 	// spareSilences is for how many silences a node is left alone after its lane
 	// has shown that it lives.
 	spareSilences = 1

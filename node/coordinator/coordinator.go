@@ -46,7 +46,7 @@ func New(cfg Config) (*Coordinator, error) {
 	}
 	return &Coordinator{
 		cfg: cfg, born: time.Now(),
-		ears:   ears{silence: cfg.Silence, gapMax: cfg.GapMax, nodes: map[string]sign{}},
+		ears:   ears{silence: cfg.Silence, gapMax: cfg.GapMax, nodes: map[string]sign{}, ended: map[string]bool{}},
 		clocks: clocks{off: cfg.ClockOff, apart: cfg.Beat / 2, stale: cfg.Silence, samples: map[string]*samples{}},
 		spared: map[string]time.Time{}, strangers: map[string]time.Time{},
 		giving: make(chan struct{}, 1), removed: make(chan struct{}),

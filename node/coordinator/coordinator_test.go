@@ -84,6 +84,26 @@ func TestTheDeadAreTakenFrom(t *testing.T) {
 	})
 }
 
+// Who is known to have ended is not waited for; but nothing is known of those who
+// are heard.
+func TestTheEndedAreTakenFromAtOnce(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n1 := st.node("n1")
+		st.gone.Store("n2", nil)
+		st.gone.Store("n3", nil)
+		st.node("n3").kill()
+		time.Sleep(3 * beat)
+		n1.even("n1", "n2")
+		if taken := n1.taken(); !slices.Equal(taken, []string{"n3"}) {
+			t.Errorf("taken from %v", taken)
+		}
+		st.join("n3") // it comes back
+		time.Sleep(5 * time.Second)
+		n1.even("n1", "n2", "n3")
+		st.end("n1", "n2", "n3")
+	})
+}
+
 // The dead leader's partitions are taken by whoever leads next, who has listened
 // all the time.
 func TestTheDeadLeaderIsTakenFrom(t *testing.T) {

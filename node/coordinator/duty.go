@@ -16,14 +16,33 @@ import (
 // begins when this node has listened for a whole silence, whether it led then or
 // not, and returns when ctx ends. Only one may run in a Coordinator.
 func (c *Coordinator) Duty(ctx context.Context) {
-	c.each(ctx, func() {
+	look := func() {
 		if !c.surely() {
 			return
 		}
+		c.lookWhoEnded(ctx)
 		if err := c.coordinate(ctx); err != nil && ctx.Err() == nil {
 			c.cfg.Logger.Warn("partitions could not be coordinated; trying again", "node", c.cfg.Node, "error", err)
 		}
-	})
+	}
+	look()
+	c.each(ctx, look)
+}
+
+// lookWhoEnded looks after those who missed a beat.
+func (c *Coordinator) lookWhoEnded(ctx context.Context) {
+	c.mu.Lock()
+	now := time.Now()
+	since := now.Add(-c.cfg.Beat * missedPercent / 100)
+	missed := c.ears.missed(since, now)
+	c.mu.Unlock()
+	for _, name := range missed {
+		if name != c.cfg.Node && c.cfg.Gone(ctx, name) {
+			c.mu.Lock()
+			c.ears.end(name, since)
+			c.mu.Unlock()
+		}
+	}
 }
 
 // surely says whether who was not heard is gone.

@@ -13,6 +13,9 @@ type ears struct {
 	since time.Time // we listen without a break since then
 	last  time.Time // when our own voice came back last, in time
 	nodes map[string]sign
+	// ended are those whose processes have, by what else is known; a sign of life
+	// is another process's.
+	ended map[string]bool
 }
 
 // sign is a node's last sign of life.
@@ -35,7 +38,27 @@ func (e *ears) echo(b beat, sent, now time.Time) {
 }
 
 // heard takes another node's beat.
-func (e *ears) heard(b beat, now time.Time) { e.nodes[b.Node] = sign{b, now} }
+func (e *ears) heard(b beat, now time.Time) {
+	e.nodes[b.Node] = sign{b, now}
+	delete(e.ended, b.Node)
+}
+
+// missed are those who were heard lately, but not since a time.
+func (e *ears) missed(since, now time.Time) (names []string) {
+	for _, name := range e.living(now) {
+		if e.nodes[name].at.Before(since) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// end notes that a node's process has ended, unless it was heard since a time.
+func (e *ears) end(node string, since time.Time) {
+	if e.nodes[node].at.Before(since) {
+		e.ended[node] = true
+	}
+}
 
 // surely says whether who was not heard is gone: we heard our own voice all the
 // time.
@@ -43,11 +66,11 @@ func (e *ears) surely(now time.Time) bool {
 	return !e.last.IsZero() && now.Sub(e.last) <= e.gapMax && now.Sub(e.since) >= e.silence
 }
 
-// alive says whether a node was heard lately. That it was not means something
-// only surely.
+// alive says whether a node was heard lately, and is not known to have ended.
+// That it was not heard means something only surely.
 func (e *ears) alive(node string, now time.Time) bool {
 	s, known := e.nodes[node]
-	return known && now.Sub(s.at) < e.silence
+	return known && now.Sub(s.at) < e.silence && !e.ended[node]
 }
 
 // takes says whether a node may be given partitions.

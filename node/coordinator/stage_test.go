@@ -34,6 +34,7 @@ type stage struct {
 	raft  *agreement
 	nodes []*member
 	lives int
+	gone  sync.Map // by name: whose process is known to have ended
 }
 
 // member is a node of the stage.
@@ -78,6 +79,7 @@ func (st *stage) join(names ...string) {
 		}
 		if m.Coordinator, err = coordinator.New(coordinator.Config{
 			Node: name, Process: process, Bus: m.line, Agreement: st.raft, Mover: m,
+			Gone:  func(_ context.Context, name string) bool { _, ended := st.gone.Load(name); return ended },
 			Clock: func() time.Time { return time.Now().Add(time.Duration(m.skew.Load())) }, Logger: slog.New(slog.DiscardHandler),
 		}); err != nil {
 			st.t.Fatal(err)

@@ -176,7 +176,7 @@ func (m refolded) handle(s *Scheduler) {
 		}
 	}
 	s.open, s.ahead, s.filling, s.unsent = nil, nil, nil, nil
-	before := s.attempts
+	before, owners := s.attempts, s.owners()
 	s.attempts, s.pools = map[string]*attempt{}, map[string]*pool{}
 	s.state, s.displaced, s.seen = m.state, false, 0
 	s.folded = s.state.Seq()
@@ -190,6 +190,7 @@ func (m refolded) handle(s *Scheduler) {
 		close(a.over) // who waits for its end asks anew
 	}
 	s.reads.folded(s.folded)
+	s.depart(owners, s.owners())
 	s.wakeAll()
 	s.askAll()
 }
@@ -201,8 +202,9 @@ func (s *Scheduler) owners() [eventlog.Partitions]projection.Ownership {
 
 // changeHands follows what an event did to our partitions.
 func (s *Scheduler) changeHands(before [eventlog.Partitions]projection.Ownership) {
-	gained, lost := false, false
+	gained, lost, moved := false, false, false
 	for p, now := range s.owners() {
+		moved = moved || now != before[p]
 		switch ours := now.Node == s.cfg.Node; {
 		case now == before[p]:
 		case ours:
@@ -222,6 +224,9 @@ func (s *Scheduler) changeHands(before [eventlog.Partitions]projection.Ownership
 	}
 	if gained || lost {
 		s.askAll()
+	}
+	if moved {
+		s.depart(before, s.owners())
 	}
 }
 

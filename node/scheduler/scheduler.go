@@ -73,6 +73,7 @@ type Scheduler struct {
 	// objection is the first event that must not be: no claims follow it.
 	objection atomic.Pointer[error]
 	unsub     []func()
+	departure atomic.Pointer[departure]
 	stopping  atomic.Bool
 	ended     chan struct{} // closed when the first Stop returns
 }
@@ -86,7 +87,7 @@ func New(cfg Config) (*Scheduler, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Scheduler{
+	s := &Scheduler{
 		cfg: cfg, log: cfg.Logger,
 		pools: map[string]*pool{}, execs: map[string]*executor{},
 		attempts: map[string]*attempt{}, cancels: map[string]*cancelRequest{},
@@ -94,7 +95,9 @@ func New(cfg Config) (*Scheduler, error) {
 		inbox: make(chan message, inboxLength), stream: make(chan message, streamLength), acked: make(chan message, ackedLength), sealed: make(chan sealed, 1),
 		schedules: make(chan struct{}, schedulesMax),
 		stopped:   make(chan struct{}), ended: make(chan struct{}), ids: newIDSource(),
-	}, nil
+	}
+	s.departure.Store(newDeparture())
+	return s, nil
 }
 
 // Start folds the log, opens the lane and begins to decide. It returns when

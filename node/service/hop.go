@@ -40,8 +40,9 @@ func hopSubject(node, verb string) string { return "belfry.node." + node + "." +
 // errUnheard says that a hop was never begun, so that it did nothing.
 var errUnheard = errors.New("nobody has heard the question")
 
-// hop asks another node to carry a request out. The error says that there is no
-// answer; unless it is errUnheard, one may yet be on its way.
+// hop asks another node to carry a request out, and waits no longer when a node
+// departs: it may be this one. The error says that there is no answer; unless it
+// is errUnheard, one may yet be on its way.
 func (s *Service) hop(ctx context.Context, r *request, owner string) (jsontext.Value, *api.Error, error) {
 	until, _ := ctx.Deadline()
 	patience := hopPatience
@@ -50,6 +51,7 @@ func (s *Service) hop(ctx context.Context, r *request, owner string) (jsontext.V
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	defer context.AfterFunc(s.cfg.Scheduler.Departure(), cancel)()
 	m := nats.NewMsg(hopSubject(owner, r.verb))
 	m.Header.Set(headerUser, r.user)
 	m.Header.Set(api.HeaderRequestID, r.id)

@@ -234,7 +234,11 @@ func TestTheOwnerIsLostMidRequest(t *testing.T) {
 				}()
 				return false, false
 			}
+			asked := time.Now()
 			c.must("b", "item.create", "", `{"name":"one",`+inAnHour+`}`)
+			if took := time.Since(asked); took > 550*time.Millisecond {
+				t.Errorf("stored before: %v, it took %s, though after 500 ms another node decided", stored, took)
+			}
 			if n := c.count("b", "item")["one"]; n != 1 {
 				t.Errorf("stored before: %v, there are %d", stored, n)
 			}
