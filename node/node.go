@@ -131,7 +131,11 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 
-	// 8. The others may know where we are, and give us our share.
+	// 8. The others may know where we are, and give us our share. Whoever sees us
+	// ready may stop another: our copy of the log must be worth as much as its.
+	if err := n.broker.WaitCurrent(ctx, eventlog.Stream, outputStream); err != nil {
+		return err
+	}
 	if err := n.raft.PutMember(ctx, n.self()); err != nil {
 		return err
 	}

@@ -174,6 +174,30 @@ func (b *Broker) streamLeader(stream string) (leader string, exists bool, err er
 	return "", false, nil
 }
 
+// WaitCurrent returns when what this server holds of the streams is as their
+// leaders have it: until then it is one more that must not be missing.
+func (b *Broker) WaitCurrent(ctx context.Context, streams ...string) error {
+	if b.cfg.Cluster == nil {
+		return nil
+	}
+	for _, stream := range streams {
+		for {
+			leader, exists, err := b.streamLeader(stream)
+			if err != nil {
+				return fmt.Errorf("look at stream %s: %w", stream, err)
+			}
+			// One that has heard of no leader yet does not know what it lacks.
+			if !exists || leader != "" && b.server.JetStreamIsStreamCurrent(accountNode, stream) {
+				break
+			}
+			if !pause(ctx) {
+				return fmt.Errorf("this nats server did not catch up with stream %s: %w", stream, context.Cause(ctx))
+			}
+		}
+	}
+	return nil
+}
+
 // pause waits a moment; false if ctx ended.
 func pause(ctx context.Context) bool {
 	select {

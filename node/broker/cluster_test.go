@@ -304,6 +304,38 @@ func TestAStoppedServerIsNoticed(t *testing.T) {
 	together(t, brokers[:2]...)
 }
 
+// A server that was away is waited for until it holds what the others do.
+func TestAServerThatWasAwayCatchesUp(t *testing.T) {
+	t.Parallel()
+	const stream, behind = "BELFRY_EVENTS", 5000
+	brokers := trio(t, credential.Secret{})
+	node := must(brokers[0].NodeConn("node"))(t)
+	replicated(t, node)
+	away := brokers[2].cfg
+	brokers[2].Stop()
+	js := must(jetstream.New(node))(t)
+	until(t, "two of three store", func() bool {
+		_, err := js.Publish(t.Context(), "belfry.events.n1", []byte("more"))
+		return err == nil
+	})
+	for range behind {
+		must(js.PublishAsync("belfry.events.n1", make([]byte, 1000)))(t)
+	}
+	<-js.PublishAsyncComplete()
+	last := must(must(js.Stream(t.Context(), stream))(t).Info(t.Context()))(t).State.LastSeq
+	back := start(t, func(c *Config) { *c = away })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	together(t, back)
+	if err := back.WaitCurrent(ctx, stream, "NO_SUCH_STREAM"); err != nil {
+		t.Fatal(err)
+	}
+	info := must(back.server.Jsz(&server.JSzOptions{Account: accountNode, Streams: true}))(t)
+	if has := info.AccountDetails[0].Streams[0].State.LastSeq; has < last || last < behind {
+		t.Errorf("it holds the stream up to %d of %d", has, last)
+	}
+}
+
 func TestStepDownHandsAllLeadsOver(t *testing.T) {
 	brokers := trio(t, credential.Secret{})
 	replicated(t, must(brokers[0].NodeConn("node"))(t))

@@ -75,6 +75,9 @@ type row struct {
 	calls, notDone int
 }
 
+// begun is how long before a fault a run that fell due may have been on its way.
+const begun = 50 * time.Millisecond
+
 // rows measures each fault over the runs due, and the calls made, from it to the
 // next one; the first of all rows is of the quiet time before.
 func (l *load) rows(faults []check.Fault, end time.Time) (rows []row) {
@@ -87,7 +90,7 @@ func (l *load) rows(faults []check.Fault, end time.Time) (rows []row) {
 		if n < len(faults) {
 			until = faults[n].From
 		}
-		hit := between(all, f.From, until)
+		hit := between(all, f.From.Add(-begun), until.Add(-begun))
 		r := row{fault: f, runs: len(hit), most: latest(hit), p50: median(hit)}
 		for at := f.From; at.Before(until); at = at.Add(time.Second) {
 			if s := between(hit, at, at.Add(time.Second)); len(s) > 0 && median(s) > usual+normalBelow {

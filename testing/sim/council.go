@@ -196,9 +196,19 @@ func (c *council) join(p *process, bus coordinator.Bus) (err error) {
 	}
 	p.part, err = coordinator.New(coordinator.Config{
 		Node: p.node.name, Process: p.life.name, Bus: bus, Agreement: &seat{council: c, process: p}, Mover: mover{p, c},
-		Beat: beat, ClockOff: scale / 4, Clock: p.node.clock, Logger: c.w.logger(p.node.name),
+		Beat: beat, ClockOff: scale / 4, Gone: c.gone, Clock: p.node.clock, Logger: c.w.logger(p.node.name),
 	})
 	return err
+}
+
+// gone says what a refused connection tells: that no process of a node runs.
+func (c *council) gone(_ context.Context, name string) bool {
+	for _, n := range c.w.nodes {
+		if n.name == name {
+			return n.process() == nil
+		}
+	}
+	return false
 }
 
 // evenly lets the world know if partitions are not owned as they should be. Call
