@@ -96,7 +96,7 @@ func (c *Client) insist(ctx context.Context, q question) (jsontext.Value, error)
 				return nil, context.Cause(ctx)
 			}
 			if unknown > 0 && refusal.Code == api.Unavailable {
-				refusal = q.unknown("the connection was lost") // an earlier attempt may have been stored
+				refusal = q.unknown("an earlier attempt was not answered")
 			}
 			return nil, refusal
 		}

@@ -25,6 +25,13 @@ const (
 // of the outage.
 const reconnectWait = 250 * time.Millisecond
 
+// A server that stands still closes no connection: after the second sign of life
+// that it owes it is given up, and the next of several is asked.
+const (
+	pingEvery = time.Second
+	pingsMax  = 2
+)
+
 // Config says where Belfry is and who asks.
 type Config struct {
 	// URL is the NATS server's, or several with commas between them. Defaults
@@ -82,6 +89,8 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		nats.Name(cfg.Name),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
+		nats.PingInterval(pingEvery),
+		nats.MaxPingsOutstanding(pingsMax),
 		// What was not sent is refused at once and asked again by us, with
 		// its request id, rather than sent by nats.go after we gave up.
 		nats.ReconnectBufSize(-1),

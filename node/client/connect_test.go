@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -45,6 +46,64 @@ func TestConnectHeedsTheDeadlineWhenTheNetworkSwallowsTheQuestion(t *testing.T) 
 	if got := refusal(t, err); got.Code != api.Unavailable {
 		t.Errorf("refusal %+v", got)
 	}
+}
+
+// Of several servers one that stands still, with its connections open, is left
+// for the next, well before a request's time is over.
+func TestAServerThatStandsStillIsLeft(t *testing.T) {
+	still, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer still.Close()
+	go func() { // it admits whoever comes, and falls silent
+		conn, err := still.Accept()
+		if err != nil {
+			return
+		}
+		_ = still.Close()
+		_, _ = conn.Write([]byte(`INFO {"server_id":"S","version":"2.15.2","proto":1,"headers":true,"max_payload":1048576}` + "\r\nPONG\r\n"))
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	next := plain(t)
+	nc, err := nats.Connect(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Subscribe("belfry.api.>", func(m *nats.Msg) { _ = m.Respond([]byte("{}")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.Connect(t.Context(), client.Config{
+		URL: still.Addr().String() + "," + next, Options: []nats.Option{nats.DontRandomize()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	started := time.Now()
+	if _, err := c.ClusterStatus(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(started); took > client.DefaultTimeout/2 {
+		t.Errorf("took %v, want no waiting for the time-out", took)
+	}
+}
+
+// plain is a NATS server that admits anybody.
+func plain(t *testing.T) string {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.WaitForShutdown)
+	t.Cleanup(s.Shutdown)
+	return s.Addr().String()
 }
 
 func TestAUserThatCannotBeIsRefusedBeforeItIsASubject(t *testing.T) {
