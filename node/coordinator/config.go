@@ -66,6 +66,10 @@ type Config struct {
 	// Ready says what keeps this node from deciding; nil if nothing does. What it
 	// says moves partitions, so it should not waver. Defaults to nothing.
 	Ready func() error
+	// Hold is told when this node must take nothing that is due, as its clock is
+	// off or has jumped and is measured anew, and when it may again: true, then
+	// false, from one goroutine. It should return soon. Defaults to nothing.
+	Hold func(held bool)
 	// Clock tells the time of day. Defaults to time.Now; tests make it jump.
 	Clock func() time.Time
 	// Logger defaults to slog.Default.
@@ -94,6 +98,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Ready == nil {
 		c.Ready = func() error { return nil }
+	}
+	if c.Hold == nil {
+		c.Hold = func(bool) {}
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

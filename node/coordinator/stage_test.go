@@ -44,6 +44,7 @@ type member struct {
 	name string
 	line *line
 	skew atomic.Int64
+	held atomic.Bool // what Hold was told last
 	duty context.CancelFunc
 
 	mu     sync.Mutex
@@ -78,6 +79,7 @@ func (st *stage) join(names ...string) {
 		}
 		if m.Coordinator, err = coordinator.New(coordinator.Config{
 			Node: name, Process: process, Bus: m.line, Agreement: st.raft, Mover: m,
+			Hold:  m.held.Store,
 			Clock: func() time.Time { return time.Now().Add(time.Duration(m.skew.Load())) }, Logger: slog.New(slog.DiscardHandler),
 		}); err != nil {
 			st.t.Fatal(err)

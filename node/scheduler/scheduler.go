@@ -72,9 +72,11 @@ type Scheduler struct {
 	cause   atomic.Pointer[error]
 	// objection is the first event that must not be: no claims follow it.
 	objection atomic.Pointer[error]
-	unsub     []func()
-	stopping  atomic.Bool
-	ended     chan struct{} // closed when the first Stop returns
+	// held: nothing that is due is taken. It changes under mu only.
+	held     atomic.Bool
+	unsub    []func()
+	stopping atomic.Bool
+	ended    chan struct{} // closed when the first Stop returns
 }
 
 // message is something for the loop to handle.
@@ -209,7 +211,7 @@ func (s *Scheduler) turn(ctx context.Context, m message) {
 	if s.displaced {
 		s.refold(ctx)
 	}
-	if !s.snap.draining && !s.displaced {
+	if !s.snap.draining && !s.displaced && !s.held.Load() {
 		s.takeDue()
 		s.claim()
 	}
@@ -274,8 +276,8 @@ func (s *Scheduler) drain() {
 func (s *Scheduler) arm(timer *time.Timer) {
 	wait := time.Duration(-1)
 	// While draining nothing is taken; while the log is far behind, its
-	// acknowledgement wakes.
-	if due, any := s.state.NextDue(); any && !s.deaf() {
+	// acknowledgement wakes; while claims are held, HoldClaims does.
+	if due, any := s.state.NextDue(); any && !s.deaf() && !s.held.Load() {
 		wait = max(0, due.Std().Sub(s.cfg.Clock()))
 	}
 	if s.sending == nil && len(s.open) > 0 && !s.displaced { // it is held
@@ -304,6 +306,28 @@ func (s *Scheduler) openBytes() (n int) {
 	}
 	return n
 }
+
+// HoldClaims has nothing claimed any more, and no occurrence decided, when it
+// returns, until it is called again with false; then what became due meanwhile is
+// taken at once. It is for who finds that this node's clock is wrong: all else
+// goes on. It is safe for concurrent use, and waits for a turn of the loop at most.
+func (s *Scheduler) HoldClaims(held bool) {
+	s.mu.Lock() // a turn that looked before has ended
+	s.held.Store(held)
+	s.mu.Unlock()
+	if held {
+		return
+	}
+	select {
+	case s.inbox <- awake{}:
+	default: // full: there is a turn to come
+	}
+}
+
+// awake has the loop look at what is due.
+type awake struct{}
+
+func (awake) handle(*Scheduler) {}
 
 func (s *Scheduler) now() eventlog.Time { return eventlog.TimeOf(s.cfg.Clock()) }
 
