@@ -48,6 +48,7 @@ type Scheduler struct {
 	awaited    []executorAwaited
 	listened   time.Time // since when we hear executors
 	kept       time.Time // when we last kept house
+	tellBy     time.Time // when a demand is to follow; zero: none is
 	watchedSeq uint64    // the last sequence that the server told
 	// holes is the doubt whether the stream has any.
 	holes  eventlog.Doubt
@@ -215,6 +216,7 @@ func (s *Scheduler) turn(ctx context.Context, m message) {
 		s.takeDue()
 		s.claim()
 	}
+	s.demandNow()
 	s.seal()
 	s.snapshotStep()
 }
@@ -285,6 +287,9 @@ func (s *Scheduler) arm(timer *time.Timer) {
 			wait = held
 		}
 	}
+	if !s.tellBy.IsZero() && (wait < 0 || wait > time.Until(s.tellBy)) {
+		wait = max(0, time.Until(s.tellBy))
+	}
 	if s.snap.sections != nil && (wait < 0 || wait > snapshotPace) {
 		wait = snapshotPace
 	}
@@ -315,9 +320,6 @@ func (s *Scheduler) HoldClaims(held bool) {
 	s.mu.Lock() // a turn that looked before has ended
 	s.held.Store(held)
 	s.mu.Unlock()
-	if held {
-		return
-	}
 	select {
 	case s.inbox <- awake{}:
 	default: // full: there is a turn to come
