@@ -121,10 +121,14 @@ func TestDemandIsToldWhenItChanges(t *testing.T) {
 		if after := first(0, begun); after > demandGap {
 			t.Errorf("that nothing may be claimed was told after %s", after)
 		}
-		begun = time.Now()
 		n1.HoldClaims(false)
 		time.Sleep(2 * demandGap)
-		if after := first(1, begun); after > demandGap {
+		begun = time.Now()
+		n1.HoldClaims(true)
+		time.Sleep(time.Millisecond)
+		n1.HoldClaims(false) // soon after, and told a little later
+		time.Sleep(2 * demandGap)
+		if after := first(1, begun); after < time.Millisecond || after > 2*demandGap {
 			t.Errorf("that it may be claimed again was told after %s", after)
 		}
 		st.do(command.CancelItem{By: st.by(api.Admin), ID: eventlog.PrefixItem + id})

@@ -359,7 +359,7 @@ func TestAStoppedExecutorLetsRunsEndWithinItsGrace(t *testing.T) {
 			createIn(t, c, pool, pool, gateCode)
 			g.itemOf(c, test.attempts, pool, "")
 			g.begun(test.attempts, 1)
-			stopped := make(chan error, 1)
+			stopped, begun := make(chan error, 1), time.Now()
 			go func() { stopped <- e.Stop() }()
 			if test.attempts == 1 {
 				select {
@@ -370,6 +370,9 @@ func TestAStoppedExecutorLetsRunsEndWithinItsGrace(t *testing.T) {
 			} else {
 				if err := <-stopped; err != nil {
 					t.Errorf("without grace it ended with %v: %s", err, e.Stderr())
+				}
+				if took := time.Since(begun); took > 4500*time.Millisecond {
+					t.Errorf("without grace it ended after %v, as late as by default", took)
 				}
 				start(p.Executor(pool+"-two", "--pool", pool))
 				g.begun(test.attempts, 2)
