@@ -80,7 +80,7 @@ func (s *session) node(ctx context.Context, command string, member *node.Cluster
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, n)
+	return s.serve(ctx, n, stopTimeout)
 }
 
 func logLevel() cli.Flag {
@@ -97,10 +97,10 @@ func (s *session) logger() (*slog.Logger, error) {
 }
 
 // serve runs a server until ctx ends or it stops by itself. It says "ready …"
-// on standard output once it serves.
-func (s *session) serve(ctx context.Context, n server) error {
+// on standard output once it serves. Patience is how long a clean stop may take.
+func (s *session) serve(ctx context.Context, n server, patience time.Duration) error {
 	stop := func() error {
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
 		return n.Stop(stopping)
 	}

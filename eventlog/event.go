@@ -46,6 +46,8 @@ const (
 	TypeRunCompleted      Type = "belfry.run.completed"
 	TypeRunFailed         Type = "belfry.run.failed"
 	TypeRunCanceled       Type = "belfry.run.canceled"
+
+	TypeNodeMarked Type = "belfry.node.marked"
 )
 
 // System is the actor of what no user asked for: claims, results, openings. No
@@ -141,6 +143,8 @@ func newPayload(t Type) Payload {
 		return new(NodeOpened)
 	case TypePartitionsMoved:
 		return new(PartitionsMoved)
+	case TypeNodeMarked:
+		return new(NodeMarked)
 	default:
 		return newScheduled(t)
 	}
@@ -201,5 +205,6 @@ func Types() []Type {
 		TypeTriggerFired, TypeTriggerSkipped,
 		TypeRunCreated, TypeRunClaimed, TypeRunInterrupted, TypeRunRetryScheduled,
 		TypeRunCompleted, TypeRunFailed, TypeRunCanceled,
+		TypeNodeMarked,
 	}
 }

@@ -188,7 +188,7 @@ func (n *Node) startCoordinator() error {
 	var err error
 	n.coordinator, err = coordinator.New(coordinator.Config{
 		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Agreement: n.raft, Mover: n.scheduler,
-		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Gone: n.raft.Gone, Logger: n.cfg.Logger,
+		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Gone: n.raft.Gone, Hold: n.scheduler.HoldClaims, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err

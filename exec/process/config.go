@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/belfryhq/belfry/exec"
 	"github.com/belfryhq/belfry/exec/credential"
@@ -21,6 +22,10 @@ type Config struct {
 	// Pool whose runs it takes, and how many at a time. See exec.Config.
 	Pool  string
 	Slots int
+	// Grace is what Stop gives to runs that are under way; with NoGrace nothing.
+	// Defaults to 5 s, as exec.Config says.
+	Grace   time.Duration
+	NoGrace bool
 	// Python is the interpreter. Defaults to python3.
 	Python string
 	// Sandbox is the level in which functions run. See python.Config.
@@ -64,7 +69,7 @@ func (c Config) Validate() error {
 }
 
 func (c Config) executor() exec.Config {
-	return exec.Config{Name: c.Name, Pool: c.Pool, Slots: c.Slots, Logger: c.Logger}
+	return exec.Config{Name: c.Name, Pool: c.Pool, Slots: c.Slots, Grace: c.Grace, NoGrace: c.NoGrace, Logger: c.Logger}
 }
 
 // nameLengthMax bounds the names of executors.

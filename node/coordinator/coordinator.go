@@ -26,6 +26,8 @@ type Coordinator struct {
 	owners  cluster.Plan // at the last look, for moved
 	moved   []Move
 
+	held bool // by lookAtClocks: what Hold was told last
+
 	spared    map[string]time.Time // by Duty: until when nothing is taken from a node
 	strangers map[string]time.Time // by Duty: since when a node that owns is no member
 

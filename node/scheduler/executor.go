@@ -301,24 +301,3 @@ func (housekeep) handle(s *Scheduler) {
 	s.demand()
 	s.compare()
 }
-
-// demand tells executors what waits, and that we are here.
-func (s *Scheduler) demand() {
-	epoch := s.highestEpoch()
-	if epoch == 0 {
-		return // nothing is ours
-	}
-	for _, e := range s.execs {
-		d := wire.Demand{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epoch: epoch}
-		if p := s.pools[e.pool]; p != nil && len(p.ready) > 0 {
-			d.Waiting, d.Priority, d.Oldest = len(p.ready), int(p.ready[0].priority), p.ready[0].due.Std()
-		}
-		body, err := json.Marshal(d)
-		if err == nil {
-			err = s.cfg.Bus.Publish(wire.ExecSubject(e.name, wire.VerbDemand), body)
-		}
-		if err != nil {
-			s.log.Warn("demand could not be sent", "executor", e.name, "error", err)
-		}
-	}
-}

@@ -35,6 +35,9 @@ type audit struct {
 // stored, with the attribute seq besides.
 func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.AuditEvents](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -43,7 +46,7 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 		return nil, refused
 	}
 	last := uint64(0) // the commit with the last event of the one entity asked for
-	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+	h, refused := s.read(ctx, r, func(st *projection.State) {
 		if i := st.Run(a.id); i != nil {
 			a.id = i.ID // the events of an item's run are the item's
 		}
