@@ -36,6 +36,8 @@ type Node struct {
 	log       *eventstream.Log
 	scheduler *scheduler.Scheduler
 	web       *web.Server
+	// brings is the id of the stream that Init moves into a cluster; else "".
+	brings string
 	// coordinator is nil in a node alone.
 	coordinator *coordinator.Coordinator
 	leavers     removals
@@ -262,7 +264,13 @@ func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 		return stream, err
 	}
 	cfg := n.streamConfig()
-	if stream.Phase != cluster.PhaseCreated {
+	switch {
+	case stream.Phase == cluster.PhaseCreated:
+	case stream.From != "":
+		if stream, err = n.waitBrought(ctx, stream); err != nil {
+			return stream, err
+		}
+	default:
 		if err := n.createStream(ctx, cfg); err != nil {
 			return stream, err
 		}

@@ -212,3 +212,19 @@ func call(ctx context.Context, nc *nats.Conn, subject string, request, response 
 	}
 	return nil
 }
+
+// HandOn has the named server lead a stream. It returns when the present leader
+// has begun to hand over.
+func HandOn(ctx context.Context, nc *nats.Conn, stream, to string) error {
+	var done struct {
+		Error *apiError `json:"error"`
+	}
+	err := call(ctx, nc, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, map[string]any{"placement": map[string]any{"preferred": to}}, &done)
+	if err == nil && done.Error != nil {
+		err = done.Error
+	}
+	if err != nil {
+		return fmt.Errorf("have %s lead stream %s: %w", to, stream, err)
+	}
+	return nil
+}
