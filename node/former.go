@@ -1,15 +1,13 @@
 package node
 
 import (
+	"encoding/json" // the streams' settings are in the form that NATS gives them
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec/credential"
@@ -136,7 +134,7 @@ func (f *former) fresh() error {
 // reach says, for good, that Init is so far.
 func (f *former) reach(s step) error {
 	f.progress.Step = s
-	raw, err := json.Marshal(f.progress, jsontext.WithIndent("  "))
+	raw, err := json.MarshalIndent(f.progress, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,10 @@ import (
 	"github.com/belfryhq/belfry/node/cluster"
 )
 
+// askPatience bounds one question who leads the event stream: while that changes,
+// nobody may have heard it.
+const askPatience = time.Second
+
 // Init makes the data directory of a node alone, which is stopped, that of the
 // member of a new cluster that cfg describes: DataDir is that directory. It
 // returns when it has, and the member can be started on it; the other members
@@ -215,7 +219,8 @@ func (f *former) restore(ctx context.Context, n *Node) error {
 			return fmt.Errorf("%w: restore %s, or remove %s and begin anew, the other nodes, too", err, f.join(initDir, backupDir, saved.Stream), f.join(initDir))
 		}
 	}
-	return n.patiently(ctx, "bring the event stream into the cluster", func() error {
+	err := n.patiently(ctx, "restore the event stream", func() error {
+		n.cfg.Logger.Info("restoring the event stream")
 		begun := time.Now()
 		for _, saved := range f.progress.Saved {
 			if err := f.restoreStream(ctx, n, saved); err != nil {
@@ -223,7 +228,24 @@ func (f *former) restore(ctx context.Context, n *Node) error {
 			}
 		}
 		n.cfg.Logger.Info("the event stream was restored; comparing all copies", "took", time.Since(begun).Round(time.Millisecond))
-		return f.compare(ctx, n)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	log, err := n.restored(ctx)
+	if err != nil {
+		return err
+	}
+	same := map[string]bool{} // by server
+	return n.patiently(ctx, "compare all copies of the event stream", func() error { return f.compare(ctx, n, log, same) })
+}
+
+// restored opens the event stream in the cluster.
+func (n *Node) restored(ctx context.Context) (log *eventstream.Log, err error) {
+	return log, n.patiently(ctx, "open the event stream", func() error {
+		log, err = eventstream.Open(ctx, n.nc, n.streamConfig())
+		return err
 	})
 }
 
@@ -250,6 +272,7 @@ func (f *former) restoreStream(ctx context.Context, n *Node, saved eventstream.S
 	if err := eventstream.Remove(ctx, n.nc, saved.Stream); err != nil {
 		return err
 	}
+	saved = saved.Marked("restored at " + time.Now().UTC().Format(time.RFC3339Nano))
 	saved.Config.Replicas = n.replicas()
 	if saved.Stream == outputStream {
 		saved.Config.MaxBytes = outputBytes // as all members have it
@@ -260,18 +283,16 @@ func (f *former) restoreStream(ctx context.Context, n *Node, saved eventstream.S
 // compare reads each copy of the event stream, which its server leads for that,
 // and compares it with what was saved. That the servers say they are up to date
 // is not enough: this one goes down next, and whoever leads then counts.
-func (f *former) compare(ctx context.Context, n *Node) error {
-	log, err := eventstream.Open(ctx, n.nc, n.streamConfig())
-	if err != nil {
-		return err
-	}
+func (f *former) compare(ctx context.Context, n *Node, log eventlog.Log, same map[string]bool) error {
 	js, err := jetstream.New(n.nc)
 	if err != nil {
 		return err
 	}
-	same, begun := map[string]bool{}, time.Now()
+	begun := time.Now()
 	for len(same) < n.replicas() {
-		stream, err := js.Stream(ctx, eventlog.Stream)
+		asking, cancel := context.WithTimeout(ctx, askPatience)
+		stream, err := js.Stream(asking, eventlog.Stream)
+		cancel()
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -108,6 +109,17 @@ func (s Saved) Check(from io.Reader) error {
 		return fmt.Errorf("%w: stream %s has %d bytes with SHA-256 %s and must have %d with %s", ErrNotAsSaved, s.Stream, n, found, s.Bytes, s.SHA256)
 	}
 	return nil
+}
+
+// Marked is s with words that tell the stream which is restored from it from any
+// other of its name: "restored at …". They need be new each time.
+func (s Saved) Marked(words string) Saved {
+	s.Config.Metadata = maps.Clone(s.Config.Metadata)
+	if s.Config.Metadata == nil {
+		s.Config.Metadata = map[string]string{}
+	}
+	s.Config.Metadata[madeKey] = words
+	return s
 }
 
 // Restore makes a stream of a backup, on as many servers as Config.Replicas says.
