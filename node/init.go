@@ -72,6 +72,7 @@ func (f *former) init(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // save writes the backup.
 func (f *former) save(ctx context.Context, log *slog.Logger) error {
+	log.Info("backing up the event stream")
 	if err := f.fresh(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,27 @@ func (m *Members) AddTo(args ...string) *Process {
 	p := m.Add(args...)
 	p.line = append(p.line, "--join", strings.Join(join, ","))
 	return p
+}
+
+// Become has the first node be what the node alone p becomes, on its directory:
+// by belfry cluster init until AsNode is called.
+func (m *Members) Become(p *Process) *Process {
+	m.t.Helper()
+	n := m.Nodes[0]
+	n.Dir = p.Dir
+	n.line = append([]string{"cluster", "init", "--from", p.Dir}, without(n.line, "--data")[1:]...)
+	return n
+}
+
+// AsNode has a node that was made by Become be started by belfry node.
+func (p *Process) AsNode() {
+	p.line = append([]string{"node", "--data", p.Dir}, without(p.line, "--from")[2:]...)
+}
+
+// without is a line without a flag and its value.
+func without(line []string, flag string) []string {
+	at := slices.Index(line, flag)
+	return slices.Delete(slices.Clone(line), at, at+2)
 }
 
 // Start starts all nodes at once and returns when each is ready.

@@ -228,6 +228,33 @@ func (p *Process) Refused(status int) string {
 	return strings.Join(said, "\n")
 }
 
+// KilledAt runs the process and kills it when it has said a text on standard
+// error, and a while after that. It returns all that it said.
+func (p *Process) KilledAt(text string, later time.Duration) string {
+	p.t.Helper()
+	cmd, said := p.command(), new(lines)
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for deadline := time.After(startTimeout); !strings.Contains(said.String(), text); {
+		select {
+		case err := <-ended:
+			p.t.Fatalf("belfry ended with %v and never said %q: %s", err, text, said)
+		case <-deadline:
+			_ = cmd.Process.Kill() // it may have ended by itself
+			p.t.Fatalf("belfry did not say %q in %v: %s", text, startTimeout, said)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	time.Sleep(later) // real processes, real time
+	_ = cmd.Process.Kill()
+	<-ended
+	return said.String()
+}
+
 // Kill ends the process with SIGKILL. It may be called again.
 func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) } // it did not end well
 
