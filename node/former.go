@@ -123,11 +123,11 @@ func readJSON(file string, into any) (bool, error) {
 
 // fresh makes an empty folder for Init. What an earlier one left there never
 // counted.
-func (f *former) fresh() error {
+func (f *former) fresh(member string) error {
 	if err := os.RemoveAll(f.join(initDir)); err != nil {
 		return err
 	}
-	f.progress = progress{Mark: time.Now().UTC().Format("20060102T150405Z")}
+	f.progress = progress{Node: member, Mark: time.Now().UTC().Format("20060102T150405Z")}
 	return os.MkdirAll(f.join(initDir, backupDir), 0o700)
 }
 

@@ -56,7 +56,7 @@ func Init(ctx context.Context, cfg Config) error {
 
 func (f *former) init(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if f.progress.Step == "" {
-		if err := f.save(ctx, log); err != nil {
+		if err := f.save(ctx, cfg.Cluster.Name, log); err != nil {
 			return errors.Join(err, os.RemoveAll(f.join(initDir)))
 		}
 	}
@@ -71,9 +71,9 @@ func (f *former) init(ctx context.Context, cfg Config, log *slog.Logger) error {
 }
 
 // save writes the backup.
-func (f *former) save(ctx context.Context, log *slog.Logger) error {
+func (f *former) save(ctx context.Context, member string, log *slog.Logger) error {
 	log.Info("backing up the event stream")
-	if err := f.fresh(); err != nil {
+	if err := f.fresh(member); err != nil {
 		return err
 	}
 	stream, err := f.remembered(ctx, log)

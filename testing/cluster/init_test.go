@@ -217,9 +217,10 @@ func TestInitGoesOnAfterEachKill(t *testing.T) {
 	first.KilledAt("backing up the event stream", 5*time.Millisecond)
 	l.p.Start() // nothing counts yet
 	l.p.Kill()
-	others := make(chan error, 2)
 	for _, p := range m.Nodes[1:] {
-		go func() { others <- p.Try() }()
+		if err := p.Begin(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, at := range []struct {
 		text  string
@@ -235,15 +236,17 @@ func TestInitGoesOnAfterEachKill(t *testing.T) {
 		{"a copy of the event stream is as it was", 0},
 		{"step=compared", 0},
 	} {
+		begun := time.Now()
 		first.KilledAt(at.text, at.later)
+		t.Logf("killed %v after %q, %v after its start", at.later, at.text, time.Since(begun).Round(time.Millisecond))
 		said := l.p.Refused(1)
 		if !strings.Contains(said, "belfry cluster init --from "+l.p.Dir) {
 			t.Errorf("after %q the node alone starts: %s", at.text, said)
 		}
 	}
 	first.Start()
-	for range 2 {
-		if err := <-others; err != nil {
+	for _, p := range m.Nodes[1:] {
+		if err := p.Ready(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -41,6 +41,8 @@ type Process struct {
 	cmd    *exec.Cmd
 	stderr *lines
 	ended  chan error
+	begun  time.Time
+	ready  <-chan string
 	// Startup is how long the last start took, from exec to the line "ready".
 	Startup time.Duration
 }
@@ -167,6 +169,15 @@ func (p *Process) Start() {
 // the process said.
 func (p *Process) Try() error {
 	p.t.Helper()
+	if err := p.Begin(); err != nil {
+		return err
+	}
+	return p.Ready()
+}
+
+// Begin runs the process, which Ready waits for.
+func (p *Process) Begin() error {
+	p.t.Helper()
 	p.cmd = p.command()
 	p.stderr = &lines{}
 	p.cmd.Stderr = p.stderr
@@ -174,12 +185,12 @@ func (p *Process) Try() error {
 	if err != nil {
 		return err
 	}
-	begun := time.Now()
+	p.begun = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
 	ready := make(chan string, 1)
-	p.ended = make(chan error, 1)
+	p.ready, p.ended = ready, make(chan error, 1)
 	go func(cmd *exec.Cmd, ended chan<- error) {
 		scanner := bufio.NewScanner(stdout)
 		for scanner.Scan() {
@@ -190,9 +201,16 @@ func (p *Process) Try() error {
 		ended <- cmd.Wait()
 	}(p.cmd, p.ended)
 	p.t.Cleanup(p.Kill)
+	return nil
+}
+
+// Ready returns when the process that Begin ran is ready, or has ended: the error
+// holds what it said.
+func (p *Process) Ready() error {
+	p.t.Helper()
 	select {
-	case <-ready:
-		p.Startup = time.Since(begun)
+	case <-p.ready:
+		p.Startup = time.Since(p.begun)
 		return nil
 	case err := <-p.ended:
 		p.cmd = nil
