@@ -52,7 +52,11 @@ func openDirectory(path, node string, clustered bool) (*directory, error) {
 		return nil, err
 	}
 	d := &directory{path: path, lock: lock}
-	if err := errors.Join(d.becoming(), d.identify(node, clustered)); err != nil {
+	err = d.becoming()
+	if err == nil {
+		err = d.identify(node, clustered)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -251,4 +252,84 @@ func TestInitGoesOnAfterEachKill(t *testing.T) {
 		}
 	}
 	l.goesOn(t, m)
+}
+
+// A directory that is in use is left alone; a backup that was damaged, and a copy
+// that is not what was saved, do not become the cluster's stream.
+func TestInitRefusesWhatIsNotAsItWas(t *testing.T) {
+	t.Parallel()
+	l := livedAlone(t, 10, false)
+	m := cluster.NewMembers(t, 3)
+	first := m.Become(l.p)
+	l.p.Start()
+	if said := first.Refused(1); !strings.Contains(said, "is in use by another belfry") {
+		t.Errorf("beside a node that runs: %s", said)
+	}
+	if err := l.p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	first.KilledAt("step=saved", 0)
+	backup := filepath.Join(l.p.Dir, "cluster-init", "backup", "BELFRY_EVENTS")
+	progress := filepath.Join(l.p.Dir, "cluster-init", "progress.json")
+	good, plan := read(t, backup), read(t, progress)
+	for _, p := range m.Nodes[1:] {
+		if err := p.Begin(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	bad := slices.Clone(good)
+	bad[len(bad)/2] ^= 1
+	put(t, backup, bad)
+	if said := first.Refused(1); !strings.Contains(said, "the backup is damaged") {
+		t.Errorf("with a backup that was damaged: %s", said)
+	}
+	put(t, backup, good)
+
+	var p map[string]any
+	if err := json.Unmarshal(plan, &p); err != nil {
+		t.Fatal(err)
+	}
+	p["events"].(map[string]any)["partitions"].([]any)[7] = "of another"
+	other, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, progress, other)
+	if said := first.Refused(1); !strings.Contains(said, "is not as it was: partition 7 is another one") {
+		t.Errorf("with another partition: %s", said)
+	}
+	if got := kept(t, l.p.Dir); len(got) > 0 {
+		t.Errorf("%q were renamed", got)
+	}
+	for _, p := range m.Nodes[1:] {
+		if strings.Contains(p.Stderr(), "log folded") {
+			t.Errorf("%s serves a stream that was not compared: %s", p.Name, p.Stderr())
+		}
+	}
+
+	put(t, progress, plan)
+	first.Start()
+	for _, p := range m.Nodes[1:] {
+		if err := p.Ready(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.goesOn(t, m)
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func put(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
