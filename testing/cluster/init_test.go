@@ -174,7 +174,8 @@ func TestOneBecomesThree(t *testing.T) {
 	items := fromEnv(t, "INIT_ITEMS", 500)
 	l := livedAlone(t, items, false)
 	m := cluster.NewMembers(t, 3)
-	first := m.Become(l.p)
+	first := m.Nodes[0]
+	first.Become(l.p)
 	begun := time.Now()
 	m.Start()
 	t.Logf("%d queued items, last sequence %d: three nodes serve after %v", items, l.stored, time.Since(begun).Round(time.Millisecond))
@@ -196,7 +197,7 @@ func TestOneBecomesThree(t *testing.T) {
 	if said := l.p.Refused(1); !strings.Contains(said, "belongs to a clustered node: start it with \"belfry node\"") {
 		t.Errorf("the node alone starts after it: %s", said)
 	}
-	m.Become(l.p)
+	first.AsInit()
 	if said := first.Refused(1); !strings.Contains(said, "is that of node n1 of a cluster already: start it with \"belfry node") {
 		t.Errorf("it is made a member twice: %s", said)
 	}
@@ -208,50 +209,65 @@ func TestOneBecomesThree(t *testing.T) {
 	}
 }
 
-// Init is killed at each of its steps, and in between; started again it goes on.
-// The node alone was killed amidst its work, too.
+// Init is killed at each of its steps, and in between, the other nodes with it or
+// not; started again it goes on. The node alone was killed amidst its work, too.
 func TestInitGoesOnAfterEachKill(t *testing.T) {
 	t.Parallel()
 	l := livedAlone(t, fromEnv(t, "INIT_ITEMS", 2000), true)
 	m := cluster.NewMembers(t, 3)
-	first := m.Become(l.p)
-	first.KilledAt("backing up the event stream", 5*time.Millisecond)
+	last, others := m.Nodes[2], m.Nodes[:2] // so that it is another one that forms the cluster
+	last.Become(l.p)
+	last.KilledAt("backing up the event stream", 5*time.Millisecond)
 	l.p.Start() // nothing counts yet
 	l.p.Kill()
-	for _, p := range m.Nodes[1:] {
-		if err := p.Begin(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	begin(t, others)
 	for _, at := range []struct {
 		text  string
 		later time.Duration
+		all   bool
 	}{
-		{"step=saved", 0},
-		{"a cluster was formed", 0},
-		{"restoring the event stream", 0},
-		{"restoring the event stream", 20 * time.Millisecond},
-		{"restoring the event stream", 60 * time.Millisecond},
-		{"restoring the event stream", 150 * time.Millisecond},
-		{"comparing all copies", 0},
-		{"a copy of the event stream is as it was", 0},
-		{"step=compared", 0},
+		{"step=saved", 0, false},
+		{"waiting for the nats servers", 0, true},
+		{"restoring the event stream", 0, false},
+		{"restoring the event stream", 20 * time.Millisecond, false},
+		{"restoring the event stream", 60 * time.Millisecond, true},
+		{"restoring the event stream", 150 * time.Millisecond, false},
+		{"comparing all copies", 0, true},
+		{"a copy of the event stream is as it was", 0, false},
+		{"step=compared", 0, true},
 	} {
 		begun := time.Now()
-		first.KilledAt(at.text, at.later)
+		last.KilledAt(at.text, at.later)
 		t.Logf("killed %v after %q, %v after its start", at.later, at.text, time.Since(begun).Round(time.Millisecond))
-		said := l.p.Refused(1)
-		if !strings.Contains(said, "belfry cluster init --from "+l.p.Dir) {
+		if said := l.p.Refused(1); !strings.Contains(said, "belfry cluster init --from "+l.p.Dir) {
 			t.Errorf("after %q the node alone starts: %s", at.text, said)
 		}
+		if at.all {
+			for _, p := range others {
+				p.Kill()
+			}
+			begin(t, others)
+		}
 	}
-	first.Start()
-	for _, p := range m.Nodes[1:] {
+	last.KilledAt("the node alone has become a member", 0)
+	last.AsNode()
+	last.Start()
+	for _, p := range others {
 		if err := p.Ready(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.goesOn(t, m)
+}
+
+// begin starts nodes that wait for another.
+func begin(t *testing.T, nodes []*cluster.Process) {
+	t.Helper()
+	for _, p := range nodes {
+		if err := p.Begin(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // A directory that is in use is left alone; a backup that was damaged, and a copy
@@ -260,7 +276,8 @@ func TestInitRefusesWhatIsNotAsItWas(t *testing.T) {
 	t.Parallel()
 	l := livedAlone(t, 10, false)
 	m := cluster.NewMembers(t, 3)
-	first := m.Become(l.p)
+	first := m.Nodes[0]
+	first.Become(l.p)
 	l.p.Start()
 	if said := first.Refused(1); !strings.Contains(said, "is in use by another belfry") {
 		t.Errorf("beside a node that runs: %s", said)
@@ -272,11 +289,7 @@ func TestInitRefusesWhatIsNotAsItWas(t *testing.T) {
 	backup := filepath.Join(l.p.Dir, "cluster-init", "backup", "BELFRY_EVENTS")
 	progress := filepath.Join(l.p.Dir, "cluster-init", "progress.json")
 	good, plan := read(t, backup), read(t, progress)
-	for _, p := range m.Nodes[1:] {
-		if err := p.Begin(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	begin(t, m.Nodes[1:])
 
 	bad := slices.Clone(good)
 	bad[len(bad)/2] ^= 1

@@ -68,19 +68,21 @@ func (m *Members) AddTo(args ...string) *Process {
 	return p
 }
 
-// Become has the first node be what the node alone p becomes, on its directory:
-// by belfry cluster init until AsNode is called.
-func (m *Members) Become(p *Process) *Process {
-	m.t.Helper()
-	n := m.Nodes[0]
-	n.Dir = p.Dir
-	n.line = append([]string{"cluster", "init", "--from", p.Dir}, without(n.line, "--data")[1:]...)
-	return n
+// Become has a member be what the node alone becomes, on its directory: by belfry
+// cluster init until AsNode is called.
+func (p *Process) Become(alone *Process) {
+	p.Dir = alone.Dir
+	p.AsInit()
 }
 
 // AsNode has a node that was made by Become be started by belfry node.
 func (p *Process) AsNode() {
 	p.line = append([]string{"node", "--data", p.Dir}, without(p.line, "--from")[2:]...)
+}
+
+// AsInit undoes AsNode.
+func (p *Process) AsInit() {
+	p.line = append([]string{"cluster", "init", "--from", p.Dir}, without(p.line, "--data")[1:]...)
 }
 
 // without is a line without a flag and its value.
