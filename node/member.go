@@ -160,9 +160,12 @@ func (n *Node) streamConfig() eventstream.Config {
 	return cfg
 }
 
-// createStream makes the event stream.
-func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
-	return n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
+// createStream makes the event stream, or waits for the node that brings it.
+func (n *Node) createStream(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (cluster.Stream, error) {
+	if stream.From != "" {
+		return n.waitBrought(ctx, stream)
+	}
+	return stream, n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
 }
 
 // patiently does what needs most of the cluster's servers, again until it is

@@ -264,14 +264,8 @@ func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 		return stream, err
 	}
 	cfg := n.streamConfig()
-	switch {
-	case stream.Phase == cluster.PhaseCreated:
-	case stream.From != "":
-		if stream, err = n.waitBrought(ctx, stream); err != nil {
-			return stream, err
-		}
-	default:
-		if err := n.createStream(ctx, cfg); err != nil {
+	if stream.Phase != cluster.PhaseCreated {
+		if stream, err = n.createStream(ctx, cfg, stream); err != nil {
 			return stream, err
 		}
 	}

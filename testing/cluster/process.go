@@ -267,9 +267,9 @@ func (p *Process) KilledAt(text string, later time.Duration) string {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	time.Sleep(later) // real processes, real time
-	_ = cmd.Process.Kill()
-	<-ended
+	time.Sleep(later)      // real processes, real time
+	_ = cmd.Process.Kill() // it may have ended by itself
+	_ = <-ended            // it did not end well
 	return said.String()
 }
 
