@@ -92,6 +92,9 @@ func (f *former) save(ctx context.Context, member string, log *slog.Logger) erro
 	}
 	begun := time.Now()
 	events, err := eventstream.Open(ctx, nc, eventstream.Config{Logger: log})
+	if errors.Is(err, eventstream.ErrNoStream) {
+		return fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, f.join("nats"))
+	}
 	if err != nil {
 		return err
 	}

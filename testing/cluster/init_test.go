@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,6 +174,7 @@ func TestOneBecomesThree(t *testing.T) {
 	t.Parallel()
 	items := fromEnv(t, "INIT_ITEMS", 500)
 	l := livedAlone(t, items, false)
+	key := read(t, filepath.Join(l.p.Dir, "executors.key"))
 	m := cluster.NewMembers(t, 3)
 	first := m.Nodes[0]
 	first.Become(l.p)
@@ -193,11 +195,14 @@ func TestOneBecomesThree(t *testing.T) {
 	first.AsNode()
 	for _, p := range m.Nodes { // all at once: what they have is on their disks
 		p.Kill()
+		if !bytes.Equal(read(t, filepath.Join(p.Dir, "executors.key")), key) {
+			t.Errorf("%s does not admit the executors that the node alone had", p.Name)
+		}
 	}
 	if said := l.p.Refused(1); !strings.Contains(said, "belongs to a clustered node: start it with \"belfry node\"") {
 		t.Errorf("the node alone starts after it: %s", said)
 	}
-	first.AsInit()
+	first.Become(l.p)
 	if said := first.Refused(1); !strings.Contains(said, "is that of node n1 of a cluster already: start it with \"belfry node") {
 		t.Errorf("it is made a member twice: %s", said)
 	}
@@ -285,6 +290,19 @@ func TestInitRefusesWhatIsNotAsItWas(t *testing.T) {
 	if err := l.p.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	gone := cluster.New(t)
+	cluster.Copy(t, gone.Dir, l.p.Dir)
+	if err := os.RemoveAll(filepath.Join(gone.Dir, "nats", "jetstream", "BELFRY", "streams", "BELFRY_EVENTS")); err != nil {
+		t.Fatal(err)
+	}
+	first.Become(gone)
+	if said := first.Refused(1); !strings.Contains(said, "is gone: restore "+gone.Dir) {
+		t.Errorf("without an event stream: %s", said)
+	}
+	if _, err := os.Stat(filepath.Join(gone.Dir, "cluster-init")); err == nil {
+		t.Error("what was refused has left something")
+	}
+	first.Become(l.p)
 	first.KilledAt("step=saved", 0)
 	backup := filepath.Join(l.p.Dir, "cluster-init", "backup", "BELFRY_EVENTS")
 	progress := filepath.Join(l.p.Dir, "cluster-init", "progress.json")

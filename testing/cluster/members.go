@@ -71,18 +71,18 @@ func (m *Members) AddTo(args ...string) *Process {
 // Become has a member be what the node alone becomes, on its directory: by belfry
 // cluster init until AsNode is called.
 func (p *Process) Become(alone *Process) {
+	line := p.line
+	if line[0] == "node" {
+		line = append([]string{"cluster", "init", "--from", p.Dir}, without(line, "--data")[1:]...)
+	}
 	p.Dir = alone.Dir
-	p.AsInit()
+	p.line = slices.Clone(line)
+	p.line[3] = p.Dir
 }
 
 // AsNode has a node that was made by Become be started by belfry node.
 func (p *Process) AsNode() {
 	p.line = append([]string{"node", "--data", p.Dir}, without(p.line, "--from")[2:]...)
-}
-
-// AsInit undoes AsNode.
-func (p *Process) AsInit() {
-	p.line = append([]string{"cluster", "init", "--from", p.Dir}, without(p.line, "--data")[1:]...)
 }
 
 // without is a line without a flag and its value.

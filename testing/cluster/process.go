@@ -269,7 +269,9 @@ func (p *Process) KilledAt(text string, later time.Duration) string {
 	}
 	time.Sleep(later)      // real processes, real time
 	_ = cmd.Process.Kill() // it may have ended by itself
-	_ = <-ended            // it did not end well
+	if err := <-ended; err == nil {
+		p.t.Fatalf("belfry had ended by itself after %q: %s", text, said)
+	}
 	return said.String()
 }
 
