@@ -47,22 +47,36 @@ func openDirectory(path, node string, clustered bool) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory %s cannot be made (%w): choose another with --data", path, cause(err))
 	}
+	lock, err := lockDirectory(path, "--data")
+	if err != nil {
+		return nil, err
+	}
+	d := &directory{path: path, lock: lock}
+	err = d.becoming()
+	if err == nil {
+		err = d.identify(node, clustered)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// lockDirectory takes a directory that exists for this process alone, and notes
+// which that is. The flag is the one that named it.
+func lockDirectory(path, flag string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("data directory %s is not writable (%w): choose another with --data", path, cause(err))
+		return nil, fmt.Errorf("data directory %s is not writable (%w): choose another with %s", path, cause(err), flag)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(lock.Name()) // for the message only
-		return nil, errors.Join(fmt.Errorf("data directory %s is in use by another belfry (process %s): stop it, or choose another with --data", path, strings.TrimSpace(string(holder))), lock.Close())
-	}
-	d := &directory{path: path, lock: lock}
-	if err := d.identify(node, clustered); err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(fmt.Errorf("data directory %s is in use by another belfry (process %s): stop it, or choose another with %s", path, strings.TrimSpace(string(holder)), flag), lock.Close())
 	}
 	if err := errors.Join(lock.Truncate(0), writeAt(lock, fmt.Sprintln(os.Getpid()))); err != nil {
-		return nil, errors.Join(fmt.Errorf("data directory %s is not writable (%w): choose another with --data", path, err), d.close())
+		return nil, errors.Join(fmt.Errorf("data directory %s is not writable (%w): choose another with %s", path, err, flag), lock.Close())
 	}
-	return d, nil
+	return lock, nil
 }
 
 func writeAt(f *os.File, text string) error {
@@ -144,7 +158,9 @@ func (d *directory) replace(name string, content []byte) error {
 	return errors.Join(err, f.Sync(), f.Close(), os.Rename(temporary, file))
 }
 
-func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
+func (d *directory) join(names ...string) string {
+	return filepath.Join(d.path, filepath.Join(names...))
+}
 
 // close gives the directory free.
 func (d *directory) close() error { return d.lock.Close() }

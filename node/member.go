@@ -60,6 +60,7 @@ func (n *Node) self() cluster.Member {
 func (n *Node) meet(cfg *cluster.Config) {
 	cfg.Bootstrap = false
 	cfg.Self, cfg.Join, cfg.Expect, cfg.Insecure = n.self(), n.cfg.Cluster.Join, n.cfg.Cluster.Expect, n.cfg.Cluster.Insecure
+	cfg.Self.Brings = n.brings
 }
 
 // route makes the NATS server one of the cluster's. It begins when Raft has
@@ -71,6 +72,9 @@ func (n *Node) route(ctx context.Context, cfg *broker.Config) error {
 	password, err := n.raft.PutSecret(ctx, secretRoutes, cluster.Secret(base64.StdEncoding.EncodeToString(drawn)))
 	if err != nil {
 		return fmt.Errorf("agree on a password of the nats servers: %w", err)
+	}
+	if err := n.waitOffer(ctx); err != nil {
+		return err
 	}
 	if cfg.ExecutorSecret, err = n.shareExecutors(ctx); err != nil {
 		return err
@@ -156,9 +160,12 @@ func (n *Node) streamConfig() eventstream.Config {
 	return cfg
 }
 
-// createStream makes the event stream.
-func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
-	return n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
+// createStream makes the event stream, or waits for the node that brings it.
+func (n *Node) createStream(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (cluster.Stream, error) {
+	if stream.From != "" {
+		return n.waitBrought(ctx, stream)
+	}
+	return stream, n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
 }
 
 // patiently does what needs most of the cluster's servers, again until it is

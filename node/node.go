@@ -36,6 +36,8 @@ type Node struct {
 	log       *eventstream.Log
 	scheduler *scheduler.Scheduler
 	web       *web.Server
+	// brings is the id of the stream that Init moves into a cluster; else "".
+	brings string
 	// coordinator is nil in a node alone.
 	coordinator *coordinator.Coordinator
 	leavers     removals
@@ -267,7 +269,7 @@ func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 	}
 	cfg := n.streamConfig()
 	if stream.Phase != cluster.PhaseCreated {
-		if err := n.createStream(ctx, cfg); err != nil {
+		if stream, err = n.createStream(ctx, cfg, stream); err != nil {
 			return stream, err
 		}
 	}

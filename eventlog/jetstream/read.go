@@ -42,7 +42,8 @@ type infoResponse struct {
 	Error   *apiError `json:"error"`
 	Created time.Time `json:"created"`
 	Config  struct {
-		Replicas int `json:"num_replicas"`
+		Replicas int               `json:"num_replicas"`
+		Metadata map[string]string `json:"metadata"`
 	} `json:"config"`
 	State struct {
 		Messages uint64 `json:"messages"`
@@ -150,9 +151,9 @@ func (l *Log) look(ctx context.Context) (eventlog.Info, error) {
 	if resp.Config.Replicas > 1 && resp.Cluster.Leader == "" {
 		return eventlog.Info{}, ErrNoLeader
 	}
-	if !resp.Created.Equal(l.created) {
-		return eventlog.Info{}, l.identity(fmt.Errorf("%w: it is another one, made at %s: restore its files or a backup",
-			eventlog.ErrDamaged, resp.Created.Format(eventlog.TimeLayout)))
+	if made := madeOf(resp.Created, resp.Config.Metadata); made != l.made {
+		return eventlog.Info{}, l.identity(fmt.Errorf("%w: it is another one, %s: restore its files or a backup",
+			eventlog.ErrDamaged, made))
 	}
 	if err := l.identity(nil); err != nil {
 		return eventlog.Info{}, err

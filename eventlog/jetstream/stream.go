@@ -35,9 +35,8 @@ type Log struct {
 	cfg Config
 	// replicas is how many the stream had at Open.
 	replicas int
-	// created is when the stream was made: another one under the same name is
-	// not this log.
-	created time.Time
+	// made tells this stream from another one under the same name: see madeOf.
+	made string
 	// buffer is the room for messages that wait for deliver, but in tests.
 	buffer int
 	// elections tells of the stream's leaders; nil with one replica.
@@ -99,13 +98,26 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	}
 	given.Replicas = max(info.Config.Replicas, 1)
 	cfg = given.WithDefaults()
-	l := &Log{nc: nc, js: api, cfg: cfg, replicas: cfg.Replicas, created: info.Created, buffer: pullBuffer,
+	l := &Log{nc: nc, js: api, cfg: cfg, replicas: cfg.Replicas, made: madeOf(info.Created, info.Config.Metadata), buffer: pullBuffer,
 		lost: eventlog.Doubt{Patience: cfg.DamagePatience}}
 	if l.replicas > 1 {
 		l.cfg.Heartbeat, l.buffer = max(cfg.Heartbeat, pushHeartbeatMin), pushBuffer
 		l.elections, err = watchElections(nc)
 	}
 	return l, err
+}
+
+// madeKey is where the metadata of a restored stream says so, in its own words.
+const madeKey = "belfry.made"
+
+// madeOf tells two streams of one name apart: by when they were made. The replicas
+// of a restored one do not agree on that, since the server that took the backup has
+// the time that stands in it; such a stream has words of its own.
+func madeOf(created time.Time, metadata map[string]string) string {
+	if made := metadata[madeKey]; made != "" {
+		return made
+	}
+	return "made at " + created.UTC().Format(time.RFC3339Nano)
 }
 
 // find asks for the stream and, of several replicas, asks again while nobody

@@ -47,6 +47,8 @@ func (c *Cluster) objection(q question) string {
 		return fmt.Sprintf("this cluster has a node %s, which leads it: choose another name", q.Self.Name)
 	case q.Self.Instance == "":
 		return fmt.Sprintf("node %s does not say which data directory it has: update it", q.Self.Name)
+	case q.Self.Brings != "" && q.Self.Brings != state.Stream.ID:
+		return fmt.Sprintf("node %s brings an event stream, and the nodes of --join form a cluster already, with its own: begin with new nodes, on empty data directories", q.Self.Name)
 	case q.Belongs && q.Cluster != "" && q.Cluster != state.ID:
 		return ofAnother(q.Self.Name)
 	case q.Belongs && q.Cluster == "" && !c.isServer(q.Self.Name) && (!member || known.Instance != q.Self.Instance):

@@ -118,9 +118,16 @@ func (c *Cluster) agree(others []encounter) (done bool, note string, err error) 
 		founders[m.Name] = m
 		lowest = min(lowest, m.Name)
 	}
-	var set []string
+	var set, bring []string
 	for _, m := range founders {
 		set = append(set, m.Name+" "+m.Instance)
+		if m.Brings != "" {
+			bring = append(bring, m.Name)
+		}
+	}
+	if len(bring) > 1 {
+		slices.Sort(bring)
+		return false, "", fmt.Errorf("nodes %s all bring an event stream, and a cluster has one: run belfry cluster init on one of them and start the others with empty data directories", strings.Join(bring, ", "))
 	}
 	slices.Sort(set)
 	c.met.Store(&set)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,29 @@ func (m *Members) AddTo(args ...string) *Process {
 	p := m.Add(args...)
 	p.line = append(p.line, "--join", strings.Join(join, ","))
 	return p
+}
+
+// Become has a member be what the node alone becomes, on its directory: by belfry
+// cluster init until AsNode is called.
+func (p *Process) Become(alone *Process) {
+	line := p.line
+	if line[0] == "node" {
+		line = append([]string{"cluster", "init", "--from", p.Dir}, without(line, "--data")[1:]...)
+	}
+	p.Dir = alone.Dir
+	p.line = slices.Clone(line)
+	p.line[3] = p.Dir
+}
+
+// AsNode has a node that was made by Become be started by belfry node.
+func (p *Process) AsNode() {
+	p.line = append([]string{"node", "--data", p.Dir}, without(p.line, "--from")[2:]...)
+}
+
+// without is a line without a flag and its value.
+func without(line []string, flag string) []string {
+	at := slices.Index(line, flag)
+	return slices.Delete(slices.Clone(line), at, at+2)
 }
 
 // Start starts all nodes at once and returns when each is ready.

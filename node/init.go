@@ -1,0 +1,365 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfryhq/belfry/eventlog"
+	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
+	"github.com/belfryhq/belfry/exec/credential"
+	"github.com/belfryhq/belfry/node/broker"
+	"github.com/belfryhq/belfry/node/cluster"
+)
+
+// askPatience bounds one question who leads the event stream: while that changes,
+// nobody may have heard it.
+const askPatience = time.Second
+
+// Init makes the data directory of a node alone, which is stopped, that of the
+// member of a new cluster that cfg describes: DataDir is that directory. It
+// returns when it has, and the member can be started on it; the other members
+// start as usual and wait until then.
+//
+//	save ──▶ form, with the others ──▶ restore on all ──▶ compare all copies ──▶ rename
+//	     saved                                                            compared
+//
+// It may be interrupted at any moment and is then called again, with the same
+// cfg. What was there is renamed, never deleted, and only when all copies in the
+// cluster are the same as it. Until "saved" the directory stays as it was, and
+// errors change nothing. It is for one caller.
+func Init(ctx context.Context, cfg Config) error {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case cfg.Cluster == nil || cfg.DontListen:
+		return errors.New("a node alone becomes a member of a cluster: say which")
+	case cfg.Cluster.Expect == 0:
+		return errors.New("the event stream of a node alone begins a new cluster, and joins none: give --bootstrap-expect")
+	}
+	f, err := openFormer(cfg.DataDir, cfg.Cluster.Name)
+	if err != nil {
+		return err
+	}
+	log := cfg.Logger.With("dir", f.path)
+	return errors.Join(f.init(ctx, cfg, log), f.close())
+}
+
+func (f *former) init(ctx context.Context, cfg Config, log *slog.Logger) error {
+	if f.progress.Step == "" {
+		if err := f.save(ctx, cfg.Cluster.Name, log); err != nil {
+			return errors.Join(err, os.RemoveAll(f.join(initDir)))
+		}
+	}
+	if err := f.move(ctx, cfg); err != nil {
+		return err
+	}
+	if err := f.finish(); err != nil {
+		return err
+	}
+	log.Info("the node alone has become a member; what it had is kept", "node", cfg.Cluster.Name, "as", "*"+keptMark+f.progress.Mark)
+	return nil
+}
+
+// save writes the backup.
+func (f *former) save(ctx context.Context, member string, log *slog.Logger) error {
+	log.Info("backing up the event stream")
+	if err := f.fresh(member); err != nil {
+		return err
+	}
+	stream, err := f.remembered(ctx, log)
+	if err != nil {
+		return err
+	}
+	f.progress.Stream, f.progress.LowWater = stream.ID, stream.LowWater
+	b, err := broker.Start(ctx, broker.Config{Name: Name, DontListen: true, StoreDir: f.join("nats"), Logger: log})
+	if err != nil {
+		return err
+	}
+	defer b.Stop()
+	nc, err := b.NodeConn("init")
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	events, err := eventstream.Open(ctx, nc, eventstream.Config{Logger: log})
+	if errors.Is(err, eventstream.ErrNoStream) {
+		return fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, f.join("nats"))
+	}
+	if err != nil {
+		return err
+	}
+	if f.progress.Events, err = digestOf(ctx, events, stream.LowWater); err != nil {
+		return fmt.Errorf("%w (they are in %s)", err, f.join("nats"))
+	}
+	for _, name := range []string{eventlog.Stream, outputStream} {
+		saved, err := f.saveStream(ctx, nc, name)
+		if errors.Is(err, eventstream.ErrNoStream) && name != eventlog.Stream {
+			continue // nobody has printed anything yet
+		}
+		if err != nil {
+			return err
+		}
+		f.progress.Saved = append(f.progress.Saved, saved)
+	}
+	if err := f.reach(stepSaved); err != nil {
+		return err
+	}
+	log.Info("the event stream was backed up", "step", string(stepSaved), "seq", f.progress.Events.LastSeq,
+		"bytes", f.progress.Saved[0].Bytes, "sha256", f.progress.Saved[0].SHA256, "took", time.Since(begun).Round(time.Millisecond))
+	return nil
+}
+
+// remembered is what the Raft of the node alone knows of its stream.
+func (f *former) remembered(ctx context.Context, log *slog.Logger) (cluster.Stream, error) {
+	raft, err := cluster.Start(ctx, cluster.Config{Name: Name, DontListen: true, Dir: f.path, Logger: log})
+	if err != nil {
+		return cluster.Stream{}, err
+	}
+	defer raft.Stop()
+	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
+	defer cancel()
+	if err := raft.WaitLeader(ctx); err != nil {
+		return cluster.Stream{}, fmt.Errorf("raft found no leader: %w", err)
+	}
+	stream := raft.State().Stream
+	if stream.Phase != cluster.PhaseCreated {
+		return stream, fmt.Errorf("data directory %s holds no event stream, so there is nothing to bring into a cluster: start the nodes with \"belfry node\"", f.path)
+	}
+	return stream, nil
+}
+
+// saveStream writes the backup of one stream to disk.
+func (f *former) saveStream(ctx context.Context, nc *nats.Conn, name string) (eventstream.Saved, error) {
+	file, err := os.OpenFile(f.join(initDir, backupDir, name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return eventstream.Saved{}, err
+	}
+	saved, err := eventstream.Save(ctx, nc, name, file)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return saved, err
+	}
+	return saved, syncDir(f.join(initDir, backupDir))
+}
+
+// move has the cluster hold what was saved, and agree that it does.
+func (f *former) move(ctx context.Context, cfg Config) (err error) {
+	n, err := f.member(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaderTimeout)
+		defer cancel()
+		err = errors.Join(err, n.Stop(stopping))
+	}()
+	if n.dir, err = openDirectory(n.cfg.DataDir, n.cfg.name(), true); err != nil {
+		return err
+	}
+	n.later(func() { _ = n.dir.close() }) // the lock goes with the process
+	if err := f.giveKey(n); err != nil {
+		return err
+	}
+	if err := n.startRaft(ctx); err != nil {
+		return err
+	}
+	ctx = n.whileMember(ctx)
+	if f.progress.Step == stepSaved {
+		if err := n.startBroker(ctx); err != nil {
+			return err
+		}
+		n.later(n.stepDown)
+		if err := f.restore(ctx, n); err != nil {
+			return err
+		}
+		if err := f.reach(stepCompared); err != nil {
+			return err
+		}
+		n.cfg.Logger.Info("all copies of the event stream are as it was", "step", string(stepCompared), "seq", f.progress.Events.LastSeq)
+	}
+	if err := n.raft.StreamCreated(ctx, f.progress.Stream); err != nil {
+		return err
+	}
+	return n.raft.RaiseLowWater(ctx, f.progress.Stream, f.progress.Events.LastSeq)
+}
+
+// member is the node that is to be, on a directory inside this one.
+func (f *former) member(cfg Config) (*Node, error) {
+	cfg.DataDir = f.join(initDir, memberDir)
+	n, err := New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n.brings = f.progress.Stream
+	return n, nil
+}
+
+// giveKey has the member offer the secret of executors that the node alone had.
+func (f *former) giveKey(n *Node) error {
+	// A node that never listened has none.
+	if _, err := credential.Make(f.join(credential.File)); err != nil {
+		return err
+	}
+	key, err := os.ReadFile(f.join(credential.File))
+	if err != nil {
+		return err
+	}
+	return n.dir.replace(credential.File, key)
+}
+
+// restore brings what was saved into the cluster, again until it is there.
+func (f *former) restore(ctx context.Context, n *Node) error {
+	for _, saved := range f.progress.Saved {
+		if err := f.readBackup(saved, saved.Check); err != nil {
+			return fmt.Errorf("%w: restore %s, or remove %s and begin anew, the other nodes, too", err, f.join(initDir, backupDir, saved.Stream), f.join(initDir))
+		}
+	}
+	err := n.patiently(ctx, "restore the event stream", func() error {
+		n.cfg.Logger.Info("restoring the event stream")
+		begun := time.Now()
+		for _, saved := range f.progress.Saved {
+			if err := f.restoreStream(ctx, n, saved); err != nil {
+				return err
+			}
+		}
+		n.cfg.Logger.Info("the event stream was restored; comparing all copies", "took", time.Since(begun).Round(time.Millisecond))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	log, err := n.restored(ctx)
+	if err != nil {
+		return err
+	}
+	same := map[string]bool{} // by server
+	return n.patiently(ctx, "compare all copies of the event stream", func() error { return f.compare(ctx, n, log, same) })
+}
+
+// restored opens the event stream in the cluster.
+func (n *Node) restored(ctx context.Context) (log *eventstream.Log, err error) {
+	return log, n.patiently(ctx, "open the event stream", func() error {
+		log, err = eventstream.Open(ctx, n.nc, n.streamConfig())
+		return err
+	})
+}
+
+// readBackup lets read read what was saved of a stream.
+func (f *former) readBackup(saved eventstream.Saved, read func(io.Reader) error) error {
+	file, err := os.Open(f.join(initDir, backupDir, saved.Stream))
+	if err != nil {
+		return err
+	}
+	return errors.Join(read(file), file.Close())
+}
+
+// restoreStream makes one stream of its backup. What an earlier try has left is
+// deleted: nobody can have written to it, as long as the members have agreed that
+// it is this node that makes it, and have not agreed that it was made.
+func (f *former) restoreStream(ctx context.Context, n *Node, saved eventstream.Saved) error {
+	stream, err := n.raft.IntendStream(ctx, f.progress.Stream)
+	if err != nil {
+		return err
+	}
+	if stream.ID != f.progress.Stream || stream.From != n.cfg.name() || stream.Phase != cluster.PhaseCreating {
+		return fmt.Errorf("%w: the cluster has stream %s, made by %q, and nothing may be restored over it: begin with new nodes, on empty data directories", eventlog.ErrDamaged, stream.ID, stream.From)
+	}
+	if err := eventstream.Remove(ctx, n.nc, saved.Stream); err != nil {
+		return err
+	}
+	saved = saved.Marked("restored at " + time.Now().UTC().Format(time.RFC3339Nano))
+	saved.Config.Replicas = n.replicas()
+	if saved.Stream == outputStream {
+		saved.Config.MaxBytes = outputBytes // as all members have it
+	}
+	return f.readBackup(saved, func(from io.Reader) error { return eventstream.Restore(ctx, n.nc, saved, from) })
+}
+
+// compare reads each copy of the event stream, which its server leads for that,
+// and compares it with what was saved. That the servers say they are up to date
+// is not enough: this one goes down next, and whoever leads then counts.
+func (f *former) compare(ctx context.Context, n *Node, log eventlog.Log, same map[string]bool) error {
+	js, err := jetstream.New(n.nc)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	for len(same) < n.replicas() {
+		asking, cancel := context.WithTimeout(ctx, askPatience)
+		stream, err := js.Stream(asking, eventlog.Stream)
+		cancel()
+		if err != nil {
+			return err
+		}
+		on := stream.CachedInfo().Cluster
+		switch {
+		case on == nil || on.Leader == "":
+			return eventstream.ErrNoLeader
+		case same[on.Leader]:
+			if err := handOn(ctx, n.nc, on, same); err != nil {
+				return err
+			}
+			continue
+		}
+		wrong, err := f.compareOn(ctx, log, on.Leader)
+		switch {
+		case err != nil:
+			return err
+		case wrong == "":
+			n.cfg.Logger.Info("a copy of the event stream is as it was", "on", on.Leader)
+			same[on.Leader], begun = true, time.Now()
+		case time.Since(begun) > gonePatience:
+			return fmt.Errorf("%w: the copy on %s is not as it was: %s; run the command again, which restores it anew", eventlog.ErrDamaged, on.Leader, wrong)
+		default: // it may still catch up
+			n.cfg.Logger.Info("a copy of the event stream is not as it was yet", "on", on.Leader, "wrong", wrong)
+			if err := pause(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compareOn compares the copy on a server that leads the stream, and says what is
+// wrong with it.
+func (f *former) compareOn(ctx context.Context, log eventlog.Log, leader string) (wrong string, err error) {
+	found, err := digestOf(ctx, log, 0)
+	if errors.Is(err, eventlog.ErrDamaged) {
+		return err.Error(), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if info, err := log.Info(ctx); err != nil || info.Leader != leader {
+		return "another one may have answered", err
+	}
+	return f.progress.Events.differs(found), nil
+}
+
+// handOn has a server lead that was not compared yet.
+func handOn(ctx context.Context, nc *nats.Conn, on *jetstream.ClusterInfo, same map[string]bool) error {
+	for _, replica := range on.Replicas {
+		if !same[replica.Name] && replica.Current && !replica.Offline {
+			return eventstream.HandOn(ctx, nc, eventlog.Stream, replica.Name)
+		}
+	}
+	return pause(ctx) // it still catches up
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(againAfter):
+		return nil
+	}
+}
