@@ -18,6 +18,7 @@ import (
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
 	"github.com/belfryhq/belfry/node/coordinator"
+	"github.com/belfryhq/belfry/node/external"
 )
 
 const (
@@ -48,10 +49,13 @@ func (n *Node) self() cluster.Member {
 	if n.raft != nil {
 		m.Raft = n.raft.Addr()
 	}
-	if n.cfg.Cluster != nil {
+	switch {
+	case n.cfg.external() != nil:
+		m.NATS, m.HTTP = external.Shown(n.cfg.external().URL), n.cfg.HTTPAddr
+	case n.cfg.Cluster != nil:
 		m.NATS, m.HTTP, m.Cluster = "nats://"+n.cfg.NATSAddr, n.cfg.HTTPAddr, n.cfg.Cluster.Addr
-	} else {
-		m.NATS, m.HTTP = n.broker.ClientURL(), n.httpAddr()
+	default:
+		m.NATS, m.HTTP = n.nats.ClientURL(), n.httpAddr()
 	}
 	return m
 }
@@ -60,6 +64,9 @@ func (n *Node) self() cluster.Member {
 func (n *Node) meet(cfg *cluster.Config) {
 	cfg.Bootstrap = false
 	cfg.Self, cfg.Join, cfg.Expect, cfg.Insecure = n.self(), n.cfg.Cluster.Join, n.cfg.Cluster.Expect, n.cfg.Cluster.Insecure
+	if cfg.Expect == 1 {
+		cfg.Join = []string{n.cfg.RaftAddr} // it meets itself
+	}
 }
 
 // route makes the NATS server one of the cluster's. It begins when Raft has
@@ -140,14 +147,17 @@ func (n *Node) waitServers(ctx context.Context) error {
 }
 
 func (n *Node) replicas() int {
-	if n.cfg.Cluster == nil {
+	switch {
+	case n.cfg.external() != nil:
+		return n.external.Replicas()
+	case n.cfg.Cluster == nil:
 		return 1
 	}
 	return replicas
 }
 
 func (n *Node) streamConfig() eventstream.Config {
-	cfg := eventstream.Config{Logger: n.cfg.Logger, Replicas: n.replicas()}
+	cfg := eventstream.Config{Prefix: n.prefix(), Logger: n.cfg.Logger, Replicas: n.replicas()}
 	if n.cfg.Cluster != nil {
 		// The same again costs nothing, and a leader that has just died costs no
 		// more than its successor's election.
@@ -163,11 +173,11 @@ func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
 
 // patiently does what needs most of the cluster's servers, again until it is
 // done: while they elect who leads, nothing answers. A node alone tries once,
-// and damage does not get better.
+// and neither damage nor settings get better.
 func (n *Node) patiently(ctx context.Context, what string, do func() error) error {
 	for {
 		err := do()
-		if err == nil || n.cfg.Cluster == nil || errors.Is(err, eventlog.ErrDamaged) || ctx.Err() != nil {
+		if err == nil || n.cfg.Cluster == nil || errors.Is(err, eventlog.ErrDamaged) || errors.Is(err, eventstream.ErrSettings) || ctx.Err() != nil {
 			return err
 		}
 		n.cfg.Logger.Info("the cluster does not do it yet; trying again", "what", what, "error", err)
@@ -187,7 +197,7 @@ func (n *Node) startCoordinator() error {
 	}
 	var err error
 	n.coordinator, err = coordinator.New(coordinator.Config{
-		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Agreement: n.raft, Mover: n.scheduler,
+		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Prefix: n.cfg.Prefix, Agreement: n.raft, Mover: n.scheduler,
 		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Logger: n.cfg.Logger,
 	})
 	if err != nil {
@@ -219,12 +229,12 @@ func (n *Node) leave() {
 
 // stepDown has other servers lead what this one leads.
 func (n *Node) stepDown() {
-	if n.expulsion() != nil {
-		return // it leads nothing any more
+	if n.expulsion() != nil || n.broker == nil {
+		return // it leads nothing any more, or never did
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stepDownTimeout)
 	defer cancel()
-	if err := n.broker.StepDown(ctx, eventlog.Stream, outputStream); err != nil {
+	if err := n.broker.StepDown(ctx, n.streams()...); err != nil {
 		n.cfg.Logger.Warn("nats hands over by itself", "error", err)
 	}
 }

@@ -76,12 +76,12 @@ func (e *executor) forget(a *attempt) {
 // listen begins to hear executors, and the other nodes' hashes.
 func (s *Scheduler) listen() error {
 	heard := map[string]func(string, []byte){
-		wire.AnnounceAll: s.hearAnnounce,
-		wire.ReportAll:   s.hearReport,
-		wire.ScheduleAll: s.hearSchedule,
+		s.cfg.Prefix.AnnounceAll(): s.hearAnnounce,
+		s.cfg.Prefix.ReportAll():   s.hearReport,
+		s.cfg.Prefix.ScheduleAll(): s.hearSchedule,
 	}
 	if !s.cfg.Alone {
-		heard[hashSubject+"*"] = s.hearHash
+		heard[s.hashSubject("*")] = s.hearHash
 	}
 	for subject, handle := range heard {
 		stop, err := s.cfg.Bus.Subscribe(subject, handle)
@@ -150,7 +150,7 @@ func (s *Scheduler) rivalSilence() time.Duration { return 2 * s.cfg.AnnounceEver
 func (s *Scheduler) refuse(a wire.Announce) {
 	body, err := json.Marshal(wire.Taken{Owner: s.cfg.Node, Incarnation: a.Incarnation, SilentMS: s.rivalSilence().Milliseconds()})
 	if err == nil {
-		err = s.cfg.Bus.Publish(wire.ExecSubject(a.Name, wire.VerbTaken), body)
+		err = s.cfg.Bus.Publish(s.cfg.Prefix.ExecSubject(a.Name, wire.VerbTaken), body)
 	}
 	if err != nil {
 		s.log.Warn("an executor could not be told that its name is taken", "executor", a.Name, "error", err)
@@ -172,7 +172,7 @@ func (s *Scheduler) ask(e *executor) {
 		reply := asked{name: name, incarnation: incarnation, epochs: epochs}
 		body, err := json.Marshal(question)
 		if err == nil {
-			body, err = s.cfg.Bus.Request(ctx, wire.ExecSubject(name, wire.VerbAsk), body)
+			body, err = s.cfg.Bus.Request(ctx, s.cfg.Prefix.ExecSubject(name, wire.VerbAsk), body)
 		}
 		if err == nil {
 			err = json.Unmarshal(body, &reply.answer)
@@ -311,7 +311,7 @@ func (s *Scheduler) demand() {
 		}
 		body, err := json.Marshal(d)
 		if err == nil {
-			err = s.cfg.Bus.Publish(wire.ExecSubject(e.name, wire.VerbDemand), body)
+			err = s.cfg.Bus.Publish(s.cfg.Prefix.ExecSubject(e.name, wire.VerbDemand), body)
 		}
 		if err != nil {
 			s.log.Warn("demand could not be sent", "executor", e.name, "error", err)

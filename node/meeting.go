@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfryhq/belfry/eventlog"
+	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
+	"github.com/belfryhq/belfry/node/external"
+	"github.com/belfryhq/belfry/node/scheduler"
+)
+
+// meeting is the NATS on which nodes, executors and callers meet: a
+// broker.Broker, or an external.NATS.
+type meeting interface {
+	NodeConn(name string) (*nats.Conn, error)
+	ServiceConn(name string) (*nats.Conn, error)
+	ExecutorConn(executor string) (*nats.Conn, error)
+	CallerConn(name string) (*nats.Conn, error)
+	ClientURL() string
+	MaxStore() int64
+}
+
+// startNATS starts the node's own server, or connects to that of others.
+func (n *Node) startNATS(ctx context.Context) (err error) {
+	if n.cfg.external() == nil {
+		err = n.startBroker(ctx)
+	} else if n.external, err = external.Connect(ctx, n.cfg.externalConfig()); err == nil {
+		n.nats = n.external
+		n.later(n.external.Stop)
+	}
+	if err != nil {
+		return err
+	}
+	n.nc, err = n.nats.NodeConn("node")
+	return err
+}
+
+func (n *Node) prefix() eventlog.Prefix { return eventlog.Prefix(n.cfg.Prefix) }
+
+// streams are the names of all that a Belfry has.
+func (n *Node) streams() []string { return []string{n.prefix().Stream(), outputStream(n.cfg.Prefix)} }
+
+// store is where the streams are, for whoever is to put them right.
+func (n *Node) store() string {
+	if n.external == nil {
+		return n.dir.join("nats")
+	}
+	return fmt.Sprintf("%s at %s", n.prefix().Stream(), n.external.ClientURL())
+}
+
+// replicated refuses a stream of a NATS that others run if fewer servers hold it
+// than should: nobody else looks.
+func (n *Node) replicated(ctx context.Context, cfg eventstream.Config) error {
+	if n.external == nil {
+		return nil
+	}
+	info, err := n.log.Info(ctx)
+	if err == nil && info.Replicas < cfg.Replicas {
+		return fmt.Errorf("%w: stream %s has %d replicas and should have %d: give it those (nats stream edit), or say --nats-replicas %d", eventstream.ErrSettings, n.prefix().Stream(), info.Replicas, cfg.Replicas, info.Replicas)
+	}
+	return err
+}
+
+// foreign explains that a NATS which others run has the stream of somebody else.
+func (n *Node) foreign(err error) error {
+	if n.external == nil || !errors.Is(err, scheduler.ErrForeign) {
+		return err
+	}
+	return fmt.Errorf("stream %s at %s is another Belfry's: choose another --prefix, or give the --data that it was made with (%w)", n.prefix().Stream(), n.external.ClientURL(), err)
+}
