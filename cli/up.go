@@ -60,6 +60,7 @@ func (s *session) node(ctx context.Context, command string, member *node.Cluster
 	}
 	cfg := node.Config{
 		DataDir:  s.line.String("data"),
+		Prefix:   s.line.String("prefix"),
 		NATSAddr: s.line.String("nats-addr"),
 		HTTPAddr: s.line.String("http-addr"),
 		RaftAddr: s.line.String("raft-addr"),
