@@ -70,5 +70,5 @@ func (n *Node) foreign(err error) error {
 	if n.external == nil || !errors.Is(err, scheduler.ErrForeign) {
 		return err
 	}
-	return fmt.Errorf("stream %s at %s is another Belfry's: choose another --prefix, or give the --data that it was made with (%w)", n.prefix().Stream(), n.external.ClientURL(), err)
+	return fmt.Errorf("stream %s: %w: choose another --prefix, or give the --data that it was made with", n.store(), scheduler.ErrForeign)
 }

@@ -168,7 +168,14 @@ func (n *Node) streamConfig() eventstream.Config {
 
 // createStream makes the event stream.
 func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
-	return n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
+	begun := time.Now()
+	return n.patiently(ctx, "make the event stream", func() error {
+		err := eventstream.Create(ctx, n.nc, cfg)
+		if errors.Is(err, eventstream.ErrNoServers) && n.external != nil && time.Since(begun) > gonePatience {
+			return final{fmt.Errorf("%w: start %d NATS servers with JetStream, or say --nats-replicas 1", err, cfg.Replicas)}
+		}
+		return err
+	})
 }
 
 // patiently does what needs most of the cluster's servers, again until it is
@@ -177,7 +184,7 @@ func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
 func (n *Node) patiently(ctx context.Context, what string, do func() error) error {
 	for {
 		err := do()
-		if err == nil || n.cfg.Cluster == nil || errors.Is(err, eventlog.ErrDamaged) || errors.Is(err, eventstream.ErrSettings) || ctx.Err() != nil {
+		if err == nil || n.cfg.Cluster == nil || isFinal(err) || ctx.Err() != nil {
 			return err
 		}
 		n.cfg.Logger.Info("the cluster does not do it yet; trying again", "what", what, "error", err)
@@ -187,6 +194,16 @@ func (n *Node) patiently(ctx context.Context, what string, do func() error) erro
 		case <-time.After(againAfter):
 		}
 	}
+}
+
+// final is an error that was waited for long enough.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
+
+func isFinal(err error) bool {
+	_, waited := errors.AsType[final](err)
+	return waited || errors.Is(err, eventlog.ErrDamaged) || errors.Is(err, eventstream.ErrSettings)
 }
 
 // startCoordinator takes part in who owns what. Its end is the first thing that

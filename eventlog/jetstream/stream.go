@@ -32,6 +32,10 @@ var ErrNoStream = errors.New("there is no event stream")
 // must be: nothing changes that but who made it.
 var ErrSettings = errors.New("the event stream cannot be trusted")
 
+// ErrNoServers says that a new stream finds fewer servers than it wants replicas:
+// they are not all up, or there are no more.
+var ErrNoServers = errors.New("too few servers have room for its replicas")
+
 // Log is the event stream on a NATS server or cluster.
 type Log struct {
 	nc  *nats.Conn
@@ -77,14 +81,19 @@ func Create(ctx context.Context, nc *nats.Conn, cfg Config) error {
 		return nil
 	case errors.Is(err, js.ErrStreamNameAlreadyInUse):
 		return differs(ctx, api, cfg)
+	case errors.As(err, &refused) && refused.ErrorCode == noPeers:
+		return fmt.Errorf("create stream %s: %w", cfg.Prefix.Stream(), ErrNoServers)
 	case errors.As(err, &refused) && refused.ErrorCode == subjectsTaken:
 		return fmt.Errorf("%w: another stream takes subjects of %s: choose another prefix", ErrSettings, cfg.Prefix.LanePrefix())
 	}
 	return fmt.Errorf("create stream %s: %w", cfg.Prefix.Stream(), err)
 }
 
-// subjectsTaken is the server's code for subjects of another stream.
-const subjectsTaken = 10065
+// The server's codes for too few servers, and for subjects of another stream.
+const (
+	noPeers       = 10005
+	subjectsTaken = 10065
+)
 
 // differs says in what a stream that is there is not the one that was to be made.
 func differs(ctx context.Context, api js.JetStream, cfg Config) error {

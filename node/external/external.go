@@ -74,11 +74,14 @@ func (n *NATS) check(ctx context.Context, nc *nats.Conn) error {
 	if n.maxStore = account.Limits.MaxStore; n.maxStore <= 0 {
 		n.maxStore = unlimited
 	}
-	if n.replicas = n.cfg.Replicas; n.replicas == 0 {
+	alone := nc.ConnectedClusterName() == ""
+	switch n.replicas = n.cfg.Replicas; {
+	case n.replicas > 1 && alone:
+		return fmt.Errorf("the NATS server at %s stands alone and holds no %d replicas: leave --nats-replicas out, or name a cluster with --nats", n.ClientURL(), n.replicas)
+	case n.replicas == 0 && alone:
 		n.replicas = 1
-		if nc.ConnectedClusterName() != "" {
-			n.replicas = replicasMost
-		}
+	case n.replicas == 0:
+		n.replicas = replicasMost
 	}
 	return nil
 }

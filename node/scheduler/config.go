@@ -148,8 +148,8 @@ const (
 var (
 	// ErrFenced: another process of this node has opened the lane.
 	ErrFenced = errors.New("another process has opened this node's lane: this one ends")
-	// ErrForeign: the stream was made by others than this node's cluster.
-	ErrForeign = errors.New("it is of another cluster")
+	// ErrForeign: the stream was made by another cluster than this node's.
+	ErrForeign = errors.New("it is another Belfry's")
 	// ErrStopped: the scheduler ends or has ended.
 	ErrStopped = errors.New("the node is stopping")
 	// errDisplaced: partitions were taken from this node while a commit was
