@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/client"
 	"github.com/belfryhq/belfry/testing/check"
 	"github.com/belfryhq/belfry/testing/cluster"
 )
@@ -90,16 +92,27 @@ func TestThreeNodesOnAnExternalNATS(t *testing.T) {
 	if err != nil || st.Stream.Replicas != 3 {
 		t.Fatalf("the stream is %+v, %v", st.Stream, err)
 	}
-	l := startTrickle(t, c)
+	caller, err := client.Connect(t.Context(), client.Config{URL: m.URL(), Timeout: attemptMax})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	l := startTrickle(t, caller)
 	time.Sleep(3 * time.Second) // real processes, real time
 
 	server := theirs.Server(st.Stream.Leader)
+	begun = time.Now()
 	server.Kill()
-	time.Sleep(5 * time.Second)
+	until(t, "another server leads the stream", func() bool {
+		st, err := c.ClusterStatus(t.Context())
+		return err == nil && st.Stream.Leader != "" && st.Stream.Leader != server.Name
+	})
+	t.Logf("another NATS server leads after %v", time.Since(begun))
 	server.Start()
 	settled(t, m, 3)
 
 	node := leader(t, m)
+	begun = time.Now()
 	node.Kill()
 	until(t, "the others own what "+node.Name+" had", func() bool {
 		st, err := c.ClusterStatus(t.Context())
@@ -113,8 +126,10 @@ func TestThreeNodesOnAnExternalNATS(t *testing.T) {
 		}
 		return false
 	})
+	t.Logf("the others own what %s had after %v", node.Name, time.Since(begun))
 	node.Start()
 	settled(t, m, 3)
+	time.Sleep(3 * time.Second)
 	v := l.judge(t, m)
 	t.Logf("%d items, %d events in %d commits, ended %v", l.made, v.Events, v.Commits, v.Counts())
 	if err := v.Enough(check.Minimum{Events: 200, Ended: 50}); err != nil {
@@ -244,6 +259,94 @@ func TestAClusterOfNATSHoldsThreeReplicas(t *testing.T) {
 	if st, err := p.Status(t.Context()); err != nil || st.Stream.Replicas != 3 {
 		t.Errorf("the stream is %+v, %v", st.Stream, err)
 	}
+}
+
+// conf is the configuration with accounts that the README gives.
+func conf(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "# nats.conf\n")
+	conf, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("the README has no nats.conf")
+	}
+	conf = strings.Replace(conf, "listen: 127.0.0.1:4333\n", "", 1)
+	return strings.Replace(conf, "store_dir: ./nats", `store_dir: "DIR"`, 1)
+}
+
+// With the accounts of the README, nodes, executors and callers have what they
+// need and no more: who asks writes no events, not even by a reply, and speaks for
+// nobody else.
+func TestTheREADMEsAccountsAreWalls(t *testing.T) {
+	t.Parallel()
+	theirs := cluster.NewNATS(t, 1, conf(t)).URL()
+	as := func(user string) string { return strings.Replace(theirs, "nats://", "nats://"+user+"@", 1) }
+	node := cluster.NewMembersOn(t, as("node:night"), 1, "--no-exec").Nodes[0]
+	node.Start()
+	start(node.ExecutorAt(as("e1:run"), "e1"))
+
+	caller := *node
+	caller.URL = as("admin:day")
+	code := write(t, "f.py", "def execute(current_user, **kwargs):\n    for n in range(500):\n        print('line', n, 'of more than travels with a result')\n    return 'done'\n")
+	must(t, &caller, "user", "create", "--id", "ada", "--name", "Ada")
+	must(t, &caller, "function", "create", "--name", "f", "--file", code)
+	out := must(t, &caller, "item", "create", "--name", "one", "--in", "0s", "--function", "f", "--wait")
+	if !strings.Contains(out, "line 499") || !strings.Contains(out, "done") {
+		t.Errorf("the item gave %s", out)
+	}
+
+	ada, err := nats.Connect(as("ada:tea"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ada.Close()
+	if _, err := client.New(ada, "ada").ClusterStatus(t.Context()); err != nil {
+		t.Errorf("ada may not ask: %v", err)
+	}
+	if _, err := ada.Request(api.DefaultPrefix.Subject("admin", "cluster", "status"), nil, 300*time.Millisecond); err == nil {
+		t.Error("ada may ask as admin")
+	}
+	events := node.Conn()
+	before := cluster.LastSeq(t, events)
+	for _, subject := range []string{"belfry.events.n1", "belfry.events.forged", "belfry.announce.e1", "belfry.node.n1.user.create", "$JS.API.STREAM.PURGE.BELFRY_EVENTS"} {
+		if err := ada.Publish(subject, []byte("[]")); err != nil {
+			t.Error(err)
+		}
+		if err := ada.PublishRequest("belfry.api.ada.cluster.status", subject, []byte("{}")); err != nil {
+			t.Error(err)
+		}
+		worker, err := nats.Connect(as("e1:run"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(worker.Publish(subject, []byte("[]")), worker.PublishRequest("belfry.announce.e1", subject, []byte("{}")), worker.Flush()); err != nil {
+			t.Error(err)
+		}
+		worker.Close()
+	}
+	if err := ada.Flush(); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.New(ada, "ada").ClusterStatus(t.Context()); err != nil { // it comes after the others
+		t.Error(err)
+	}
+	for _, c := range cluster.Commits(t, events)[before:] {
+		t.Errorf("a caller or an executor wrote %s to %s", c.Body, c.Subject)
+	}
+
+	// The control: in one account, a reply is enough.
+	open := cluster.NewNATS(t, 1, cluster.JetStream).URL()
+	other := cluster.NewMembersOn(t, open, 1, "--no-exec").Nodes[0]
+	other.Start()
+	nc := other.Conn()
+	before = cluster.LastSeq(t, nc)
+	if err := nc.PublishRequest("belfry.api.admin.cluster.status", "belfry.events.forged", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the reply stands in the event stream", func() bool { return cluster.LastSeq(t, nc) > before })
 }
 
 // Only what stands behind "node" is a NATS to keep the log on: where callers ask,
