@@ -9,6 +9,8 @@ import (
 
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
+	"github.com/belfryhq/belfry/exec/credential"
+	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/external"
 	"github.com/belfryhq/belfry/node/scheduler"
 )
@@ -37,6 +39,34 @@ func (n *Node) startNATS(ctx context.Context) (err error) {
 	}
 	n.nc, err = n.nats.NodeConn("node")
 	return err
+}
+
+func (n *Node) startBroker(ctx context.Context) error {
+	var secret credential.Secret
+	var err error
+	if !n.cfg.DontListen { // else no executor could come from elsewhere
+		if secret, err = credential.Make(n.dir.join(credential.File)); err != nil {
+			return err
+		}
+	}
+	cfg := broker.Config{
+		Name: n.cfg.name(), Prefix: n.cfg.Prefix, Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
+		Executors: []string{n.cfg.name()}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+	}
+	if n.cfg.Cluster != nil {
+		if err := n.route(ctx, &cfg); err != nil {
+			return err
+		}
+	}
+	if n.broker, err = broker.Start(ctx, cfg); err != nil {
+		return err
+	}
+	n.nats = n.broker
+	n.later(n.broker.Stop)
+	if n.cfg.Cluster != nil {
+		return n.waitServers(ctx)
+	}
+	return nil
 }
 
 func (n *Node) prefix() eventlog.Prefix { return eventlog.Prefix(n.cfg.Prefix) }

@@ -258,7 +258,7 @@ func (n *Node) stepDown() {
 
 // status fills what only the cluster knows of cluster.status.
 func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
-	st.Leader = n.raft.Leader()
+	st.Leader, st.ExternalNATS = n.raft.Leader(), n.external != nil
 	state := n.raft.State()
 	st.Removed = slices.Sorted(maps.Keys(state.Removed))
 	for _, name := range slices.Sorted(maps.Keys(state.Members)) {

@@ -13,7 +13,6 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec"
-	"github.com/belfryhq/belfry/exec/credential"
 	"github.com/belfryhq/belfry/exec/python"
 	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
@@ -222,34 +221,6 @@ func (n *Node) startRaft(ctx context.Context) error {
 	defer cancel()
 	if err := n.raft.WaitLeader(waiting); err != nil {
 		return fmt.Errorf("raft found no leader: %w", err)
-	}
-	return nil
-}
-
-func (n *Node) startBroker(ctx context.Context) error {
-	var secret credential.Secret
-	var err error
-	if !n.cfg.DontListen { // else no executor could come from elsewhere
-		if secret, err = credential.Make(n.dir.join(credential.File)); err != nil {
-			return err
-		}
-	}
-	cfg := broker.Config{
-		Name: n.cfg.name(), Prefix: n.cfg.Prefix, Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
-		Executors: []string{n.cfg.name()}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
-	}
-	if n.cfg.Cluster != nil {
-		if err := n.route(ctx, &cfg); err != nil {
-			return err
-		}
-	}
-	if n.broker, err = broker.Start(ctx, cfg); err != nil {
-		return err
-	}
-	n.nats = n.broker
-	n.later(n.broker.Stop)
-	if n.cfg.Cluster != nil {
-		return n.waitServers(ctx)
 	}
 	return nil
 }
