@@ -32,7 +32,7 @@ func (p Prefix) String() string {
 	return string(p)
 }
 
-// AnnounceAll, ReportAll and ScheduleAll are patterns that owners subscribe.
+// AnnounceAll is all signs of life. It and the next are patterns that owners subscribe.
 func (p Prefix) AnnounceAll() string { return p.String() + ".announce.*" }
 
 // ReportAll is all that executors report.
