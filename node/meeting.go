@@ -26,16 +26,26 @@ type meeting interface {
 	MaxStore() int64
 }
 
-// startNATS starts the node's own server, or connects to that of others.
-func (n *Node) startNATS(ctx context.Context) (err error) {
+// lookAtNATS finds the NATS that others run, if this node has one, and sees that it
+// can keep the log.
+func (n *Node) lookAtNATS(ctx context.Context) (err error) {
 	if n.cfg.external() == nil {
-		err = n.startBroker(ctx)
-	} else if n.external, err = external.Connect(ctx, n.cfg.externalConfig()); err == nil {
-		n.nats = n.external
-		n.later(n.external.Stop)
+		return nil
 	}
-	if err != nil {
+	if n.external, err = external.Connect(ctx, n.cfg.externalConfig()); err != nil {
 		return err
+	}
+	n.nats = n.external
+	n.later(n.external.Stop)
+	return nil
+}
+
+// startNATS starts the node's own server, if it has one, and connects.
+func (n *Node) startNATS(ctx context.Context) (err error) {
+	if n.external == nil {
+		if err := n.startBroker(ctx); err != nil {
+			return err
+		}
 	}
 	n.nc, err = n.nats.NodeConn("node")
 	return err

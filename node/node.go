@@ -97,6 +97,11 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	}
 
+	// A NATS of others is looked at before the members agree on anything.
+	if err := n.lookAtNATS(ctx); err != nil {
+		return err
+	}
+
 	// 3. Raft knows whether there was ever a stream, and which.
 	if err := n.startRaft(ctx); err != nil {
 		return err

@@ -219,7 +219,7 @@ func trust(c js.StreamConfig, prefix eventlog.Prefix) error {
 	must(c.Mirror == nil && len(c.Sources) == 0, "it is a mirror of other streams and must stand alone")
 	must(c.SubjectTransform == nil, "subject_transform is set and must not be")
 	if len(wrong) > 0 {
-		return fmt.Errorf("%w: the settings of stream %s: %s: restore them", ErrSettings, prefix.Stream(), strings.Join(wrong, "; "))
+		return fmt.Errorf("%w: stream %s: %s: restore its settings", ErrSettings, prefix.Stream(), strings.Join(wrong, "; "))
 	}
 	return nil
 }
