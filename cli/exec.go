@@ -32,6 +32,7 @@ func execVerb() verb {
 			&cli.StringFlag{Name: "grace", Usage: "when stopped, let runs end within `DURATION`, then hand them back", Value: "5s"},
 			&cli.StringFlag{Name: "credentials", Usage: "`FILE` with the secret of the node's executors", EnvVars: []string{"BELFRY_EXEC_CREDENTIALS"}, DefaultText: "executors.key in --data"},
 			&cli.StringFlag{Name: "data", Usage: "the node's data `DIR`, where the credentials are", Value: "./belfry-data"},
+			yes("external", "--nats is a NATS of your own, not a node's: no secret of a node is used; so it is with --nats-creds, or a user in --nats"),
 			logLevel(),
 		},
 		do: func(ctx context.Context, s *session) error {
@@ -49,6 +50,9 @@ func execVerb() verb {
 			}
 			cfg := executor.Config{
 				URL:         s.line.String("nats"),
+				Creds:       s.line.String("nats-creds"),
+				External:    s.line.Bool("external"),
+				Prefix:      s.line.String("prefix"),
 				Credentials: s.line.String("credentials"),
 				Name:        s.line.String("name"),
 				Pool:        s.line.String("pool"),

@@ -72,6 +72,7 @@ func (s *session) config(command, dir string, member *node.ClusterConfig) (node.
 	}
 	cfg := node.Config{
 		DataDir:  dir,
+		Prefix:   s.line.String("prefix"),
 		NATSAddr: s.line.String("nats-addr"),
 		HTTPAddr: s.line.String("http-addr"),
 		RaftAddr: s.line.String("raft-addr"),

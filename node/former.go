@@ -60,7 +60,8 @@ type former struct {
 }
 
 // openFormer takes the directory, and changes nothing in it if that is refused.
-func openFormer(path, member string) (*former, error) {
+func openFormer(cfg Config) (*former, error) {
+	path := cfg.DataDir
 	if _, err := os.Stat(filepath.Join(path, identityFile)); err != nil {
 		return nil, fmt.Errorf("%s is no data directory of Belfry's, it has no %s: name that of \"belfry up\" with --from", path, identityFile)
 	}
@@ -69,14 +70,14 @@ func openFormer(path, member string) (*former, error) {
 		return nil, err
 	}
 	f := &former{directory: directory{path: path, lock: lock}}
-	if err := f.read(member); err != nil {
+	if err := f.read(cfg.Cluster.Name, cfg.Prefix); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
 }
 
 // read finds out what the directory is, and how far Init has come with it.
-func (f *former) read(member string) error {
+func (f *former) read(member, prefix string) error {
 	begun, err := readJSON(f.join(initDir, progressFile), &f.progress)
 	if err != nil {
 		return err
@@ -89,6 +90,8 @@ func (f *former) read(member string) error {
 	switch {
 	case is.Format != formatNow:
 		return fmt.Errorf("data directory %s has format %d, this version of belfry knows %d: use the version that wrote it", f.path, is.Format, formatNow)
+	case prefixOf(is) != prefix:
+		return fmt.Errorf("data directory %s belongs to a Belfry with --prefix %s, not %s: give that", f.path, prefixOf(is), prefix)
 	case begun && f.progress.Node != member:
 		return fmt.Errorf("data directory %s is becoming that of node %s, not %s: give that --name", f.path, f.progress.Node, member)
 	case begun:

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/node/api"
 )
 
 // lay writes files.
@@ -77,7 +78,7 @@ func TestTheLastStepGoesOnFromWhereverItWasCutOff(t *testing.T) {
 			dir := t.TempDir()
 			lay(t, dir, compared())
 			for _, cut := range []int{first, second} {
-				f, err := openFormer(dir, "n1")
+				f, err := openFormer(Config{DataDir: dir, Prefix: string(api.DefaultPrefix), Cluster: &ClusterConfig{Name: "n1"}})
 				if err != nil {
 					t.Fatalf("cut off after %d and %d acts: %v", first, second, err)
 				}
@@ -90,19 +91,19 @@ func TestTheLastStepGoesOnFromWhereverItWasCutOff(t *testing.T) {
 					t.Fatal(err)
 				}
 				for name, clustered := range map[string]bool{Name: false, "n1": true} {
-					if _, err := openDirectory(dir, name, clustered); err == nil || !strings.Contains(err.Error(), "but for the last step") {
+					if _, err := openDirectory(dir, identityOf(name, clustered)); err == nil || !strings.Contains(err.Error(), "but for the last step") {
 						t.Fatalf("cut off after %d and %d acts: node %s starts: %v", first, second, name, err)
 					}
 				}
 			}
-			f, err := openFormer(dir, "n1")
+			f, err := openFormer(Config{DataDir: dir, Prefix: string(api.DefaultPrefix), Cluster: &ClusterConfig{Name: "n1"}})
 			if err == nil {
 				err = errors.Join(f.finish(), f.close())
 			}
 			if got := laid(t, dir); err != nil || !maps.Equal(got, want) {
 				t.Fatalf("cut off after %d and %d acts: %v, and there is %v", first, second, err, got)
 			}
-			d, err := openDirectory(dir, "n1", true)
+			d, err := openDirectory(dir, identityOf("n1", true))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +136,7 @@ func TestInitRefusesOtherDirectories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			lay(t, dir, c.files)
-			f, err := openFormer(dir, "n1")
+			f, err := openFormer(Config{DataDir: dir, Prefix: string(api.DefaultPrefix), Cluster: &ClusterConfig{Name: "n1"}})
 			if err == nil {
 				_ = f.close()
 			}
@@ -154,14 +155,14 @@ func TestADirectoryInBetweenIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	lay(t, dir, alone())
 	lay(t, dir, map[string]string{"cluster-init/backup/stream": "half"})
-	d, err := openDirectory(dir, Name, false)
+	d, err := openDirectory(dir, identityOf(Name, false))
 	if err != nil {
 		t.Fatalf("a backup that was cut off counts: %v", err)
 	}
 	_ = d.close()
 	lay(t, dir, map[string]string{"cluster-init/progress.json": `{"step": "saved", "node": "n1"}`})
 	for name, clustered := range map[string]bool{Name: false, "n1": true} {
-		_, err := openDirectory(dir, name, clustered)
+		_, err := openDirectory(dir, identityOf(name, clustered))
 		if err == nil || !strings.Contains(err.Error(), `run "belfry cluster init --from `+dir+`" again, or, to give that up, remove cluster-init there`) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -188,4 +189,11 @@ func TestDigestsDiffer(t *testing.T) {
 			t.Errorf("%s: it says %q", name, wrong)
 		}
 	}
+}
+
+func identityOf(name string, clustered bool) identity {
+	if clustered {
+		return identity{Mode: modeClustered, Node: name}
+	}
+	return identity{Mode: modeStandalone, Node: name}
 }

@@ -43,10 +43,12 @@ func Init(ctx context.Context, cfg Config) error {
 	switch {
 	case cfg.Cluster == nil || cfg.DontListen:
 		return errors.New("a node alone becomes a member of a cluster: say which")
+	case cfg.Cluster.External != nil:
+		return errors.New("the event stream of a node alone is brought to nodes that run NATS themselves: leave the NATS of your own out")
 	case cfg.Cluster.Expect == 0:
 		return errors.New("the event stream of a node alone begins a new cluster, and joins none: give --bootstrap-expect")
 	}
-	f, err := openFormer(cfg.DataDir, cfg.Cluster.Name)
+	f, err := openFormer(cfg)
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func Init(ctx context.Context, cfg Config) error {
 
 func (f *former) init(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if f.progress.Step == "" {
-		if err := f.save(ctx, cfg.Cluster.Name, log); err != nil {
+		if err := f.save(ctx, cfg, log); err != nil {
 			return errors.Join(err, os.RemoveAll(f.join(initDir)))
 		}
 	}
@@ -71,9 +73,9 @@ func (f *former) init(ctx context.Context, cfg Config, log *slog.Logger) error {
 }
 
 // save writes the backup.
-func (f *former) save(ctx context.Context, member string, log *slog.Logger) error {
+func (f *former) save(ctx context.Context, cfg Config, log *slog.Logger) error {
 	log.Info("backing up the event stream")
-	if err := f.fresh(member); err != nil {
+	if err := f.fresh(cfg.Cluster.Name); err != nil {
 		return err
 	}
 	stream, err := f.remembered(ctx, log)
@@ -81,7 +83,7 @@ func (f *former) save(ctx context.Context, member string, log *slog.Logger) erro
 		return err
 	}
 	f.progress.Stream, f.progress.LowWater = stream.ID, stream.LowWater
-	b, err := broker.Start(ctx, broker.Config{Name: Name, DontListen: true, StoreDir: f.join("nats"), Logger: log})
+	b, err := broker.Start(ctx, broker.Config{Name: Name, Prefix: cfg.Prefix, DontListen: true, StoreDir: f.join("nats"), Logger: log})
 	if err != nil {
 		return err
 	}
@@ -91,7 +93,7 @@ func (f *former) save(ctx context.Context, member string, log *slog.Logger) erro
 		return err
 	}
 	begun := time.Now()
-	events, err := eventstream.Open(ctx, nc, eventstream.Config{Logger: log})
+	events, err := eventstream.Open(ctx, nc, eventstream.Config{Prefix: eventlog.Prefix(cfg.Prefix), Logger: log})
 	if errors.Is(err, eventstream.ErrNoStream) {
 		return fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, f.join("nats"))
 	}
@@ -101,9 +103,9 @@ func (f *former) save(ctx context.Context, member string, log *slog.Logger) erro
 	if f.progress.Events, err = digestOf(ctx, events, stream.LowWater); err != nil {
 		return fmt.Errorf("%w (they are in %s)", err, f.join("nats"))
 	}
-	for _, name := range []string{eventlog.Stream, outputStream} {
+	for k, name := range cfg.streams() {
 		saved, err := f.saveStream(ctx, nc, name)
-		if errors.Is(err, eventstream.ErrNoStream) && name != eventlog.Stream {
+		if errors.Is(err, eventstream.ErrNoStream) && k > 0 {
 			continue // nobody has printed anything yet
 		}
 		if err != nil {
@@ -162,7 +164,7 @@ func (f *former) move(ctx context.Context, cfg Config) (err error) {
 		defer cancel()
 		err = errors.Join(err, n.Stop(stopping))
 	}()
-	if n.dir, err = openDirectory(n.cfg.DataDir, n.cfg.name(), true); err != nil {
+	if n.dir, err = openDirectory(n.cfg.DataDir, n.identity()); err != nil {
 		return err
 	}
 	n.later(func() { _ = n.dir.close() }) // the lock goes with the process
@@ -174,7 +176,7 @@ func (f *former) move(ctx context.Context, cfg Config) (err error) {
 	}
 	ctx = n.whileMember(ctx)
 	if f.progress.Step == stepSaved {
-		if err := n.startBroker(ctx); err != nil {
+		if err := n.startNATS(ctx); err != nil {
 			return err
 		}
 		n.later(n.stepDown)
@@ -278,7 +280,7 @@ func (f *former) restoreStream(ctx context.Context, n *Node, saved eventstream.S
 	}
 	saved = saved.Marked("restored at " + time.Now().UTC().Format(time.RFC3339Nano))
 	saved.Config.Replicas = n.replicas()
-	if saved.Stream == outputStream {
+	if saved.Stream == outputStream(n.cfg.Prefix) {
 		saved.Config.MaxBytes = outputBytes // as all members have it
 	}
 	return f.readBackup(saved, func(from io.Reader) error { return eventstream.Restore(ctx, n.nc, saved, from) })
@@ -295,7 +297,7 @@ func (f *former) compare(ctx context.Context, n *Node, log eventlog.Log, same ma
 	begun := time.Now()
 	for len(same) < n.replicas() {
 		asking, cancel := context.WithTimeout(ctx, askPatience)
-		stream, err := js.Stream(asking, eventlog.Stream)
+		stream, err := js.Stream(asking, n.prefix().Stream())
 		cancel()
 		if err != nil {
 			return err
@@ -305,7 +307,7 @@ func (f *former) compare(ctx context.Context, n *Node, log eventlog.Log, same ma
 		case on == nil || on.Leader == "":
 			return eventstream.ErrNoLeader
 		case same[on.Leader]:
-			if err := handOn(ctx, n.nc, on, same); err != nil {
+			if err := n.handOn(ctx, on, same); err != nil {
 				return err
 			}
 			continue
@@ -346,10 +348,10 @@ func (f *former) compareOn(ctx context.Context, log eventlog.Log, leader string)
 }
 
 // handOn has a server lead that was not compared yet.
-func handOn(ctx context.Context, nc *nats.Conn, on *jetstream.ClusterInfo, same map[string]bool) error {
+func (n *Node) handOn(ctx context.Context, on *jetstream.ClusterInfo, same map[string]bool) error {
 	for _, replica := range on.Replicas {
 		if !same[replica.Name] && replica.Current && !replica.Offline {
-			return eventstream.HandOn(ctx, nc, eventlog.Stream, replica.Name)
+			return eventstream.HandOn(ctx, n.nc, n.prefix().Stream(), replica.Name)
 		}
 	}
 	return pause(ctx) // it still catches up

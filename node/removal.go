@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/cluster"
 )
@@ -61,17 +60,19 @@ func (n *Node) removeOne(ctx context.Context, state cluster.State, name string) 
 	if step, _ := n.removalStep(name); step == api.StepPartitions || slices.Contains(state.Plan[:], name) {
 		return nil
 	}
-	moved, err := n.moved(ctx, state)
-	if err != nil {
-		return err
-	}
-	if !moved {
-		n.atStep(name, api.StepStreams)
-		return n.evacuate(ctx, name)
-	}
-	n.atStep(name, api.StepMembers)
-	if err := n.broker.RemovePeer(ctx, name); err != nil {
-		return err
+	if n.broker != nil { // else no stream is on a node
+		moved, err := n.moved(ctx, state)
+		if err != nil {
+			return err
+		}
+		if !moved {
+			n.atStep(name, api.StepStreams)
+			return n.evacuate(ctx, name)
+		}
+		n.atStep(name, api.StepMembers)
+		if err := n.broker.RemovePeer(ctx, name); err != nil {
+			return err
+		}
 	}
 	if err := n.raft.Removed(ctx, name); err != nil {
 		return err
@@ -105,7 +106,7 @@ func (n *Node) moved(ctx context.Context, state cluster.State) (bool, error) {
 		_, member := state.Members[name]
 		return member && !state.Leaving[name]
 	}
-	for _, name := range []string{eventlog.Stream, outputStream} {
+	for _, name := range n.streams() {
 		stream, err := js.Stream(ctx, name)
 		if err != nil {
 			return false, fmt.Errorf("look where stream %s is: %w", name, err)
@@ -127,7 +128,7 @@ func (n *Node) moved(ctx context.Context, state cluster.State) (bool, error) {
 // server that knows its old peers is let in again by them.
 func (n *Node) forgetPeers(ctx context.Context, state cluster.State) {
 	for name := range state.Removed {
-		if !n.broker.HasPeer(name) {
+		if n.broker == nil || !n.broker.HasPeer(name) {
 			continue
 		}
 		if err := n.broker.RemovePeer(ctx, name); err != nil && ctx.Err() == nil {

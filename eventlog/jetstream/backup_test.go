@@ -23,7 +23,7 @@ func saved(t *testing.T, commits int) (all []eventlog.Message, s Saved, backup [
 		all = append(all, m)
 	}
 	var to bytes.Buffer
-	s, err := Save(t.Context(), l.nc, eventlog.Stream, &to)
+	s, err := Save(t.Context(), l.nc, eventlog.DefaultPrefix.Stream(), &to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestABackupIsRestoredOnThree(t *testing.T) {
 	s = s.Marked("restored for a test")
 	s.Config.Replicas = 3
 	for range 2 { // also over what an earlier try has left
-		no(t, Remove(t.Context(), nc, eventlog.Stream))
+		no(t, Remove(t.Context(), nc, eventlog.DefaultPrefix.Stream()))
 		no(t, Restore(t.Context(), nc, s, bytes.NewReader(backup)))
 	}
 	if err := Restore(t.Context(), nc, s, bytes.NewReader(backup)); err == nil {
@@ -82,8 +82,8 @@ func TestABackupIsRestoredOnThree(t *testing.T) {
 		}
 		for _, s := range servers {
 			if !led[s.Name()] {
-				_ = HandOn(t.Context(), nc, eventlog.Stream, s.Name()) // it may not be up to date yet
-				time.Sleep(50 * time.Millisecond)                      // real servers, real time
+				_ = HandOn(t.Context(), nc, eventlog.DefaultPrefix.Stream(), s.Name()) // it may not be up to date yet
+				time.Sleep(50 * time.Millisecond)                                      // real servers, real time
 			}
 		}
 		return len(led) == len(servers)
@@ -126,7 +126,7 @@ func TestAHalfRestoredStreamIsNone(t *testing.T) {
 	if _, err := Open(t.Context(), nc, quick()); !errors.Is(err, ErrNoStream) {
 		t.Fatalf("half a stream is opened: %v", err)
 	}
-	no(t, Remove(t.Context(), nc, eventlog.Stream))
+	no(t, Remove(t.Context(), nc, eventlog.DefaultPrefix.Stream()))
 	eventually(t, "the whole is restored", func() bool { return Restore(t.Context(), nc, s, bytes.NewReader(backup)) == nil })
 }
 

@@ -38,6 +38,8 @@ type Config struct {
 	Node, Process string
 	// Bus carries signs of life.
 	Bus Bus
+	// Prefix of their subject. Defaults to belfry.
+	Prefix string
 	// Agreement holds members and plan.
 	Agreement Agreement
 	// Mover moves partitions.
@@ -82,6 +84,9 @@ type Config struct {
 
 // WithDefaults fills what is absent.
 func (c Config) WithDefaults() Config {
+	if c.Prefix == "" {
+		c.Prefix = "belfry"
+	}
 	if c.Beat == 0 {
 		c.Beat = 250 * time.Millisecond
 	}

@@ -59,7 +59,7 @@ func New(cfg Config) (*Coordinator, error) {
 // plan. Call it when the Mover decides: from then on the node may be given
 // partitions. It returns when the first sign is out.
 func (c *Coordinator) Start() error {
-	unsub, err := c.cfg.Bus.Subscribe(aliveSubject, c.hear)
+	unsub, err := c.cfg.Bus.Subscribe(c.cfg.aliveSubject(), c.hear)
 	if err != nil {
 		return err
 	}

@@ -211,7 +211,7 @@ func (st *stage) judge() *check.Verdict {
 	var all []check.Commit
 	done := errors.New("done")
 	if err := st.log.Follow(context.Background(), 1, func(m eventlog.Message) error {
-		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body})
+		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.DefaultPrefix.Subject(m.Lane), Body: m.Body})
 		if m.Seq == info.LastSeq {
 			return done
 		}

@@ -72,7 +72,7 @@ func (s *Scheduler) demandOf(e *executor, epoch uint64) {
 	}
 	body, err := json.Marshal(d)
 	if err == nil {
-		err = s.cfg.Bus.Publish(wire.ExecSubject(e.name, wire.VerbDemand), body)
+		err = s.cfg.Bus.Publish(s.cfg.Prefix.ExecSubject(e.name, wire.VerbDemand), body)
 	}
 	if err != nil {
 		s.log.Warn("demand could not be sent", "executor", e.name, "error", err)

@@ -89,7 +89,7 @@ func TestDemandIsToldWhenItChanges(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var all []told
-		x.on(wire.ExecSubject("x1", wire.VerbDemand), func(body []byte) {
+		x.on(wire.DefaultPrefix.ExecSubject("x1", wire.VerbDemand), func(body []byte) {
 			var d wire.Demand
 			_ = json.Unmarshal(body, &d)
 			mu.Lock()

@@ -19,6 +19,7 @@ import (
 // Members are the nodes of one cluster, as processes on this machine.
 type Members struct {
 	t     testing.TB
+	nats  string // where they meet, if not at servers of their own
 	Nodes []*Process
 }
 
@@ -26,14 +27,29 @@ type Members struct {
 // and addresses.
 func NewMembers(t testing.TB, nodes int, args ...string) *Members {
 	t.Helper()
+	return newMembers(t, "", nodes, args...)
+}
+
+// NewMembersOn prepares a cluster of nodes that meet at a NATS of others.
+func NewMembersOn(t testing.TB, url string, nodes int, args ...string) *Members {
+	t.Helper()
+	return newMembers(t, url, nodes, args...)
+}
+
+func newMembers(t testing.TB, nats string, nodes int, args ...string) *Members {
+	t.Helper()
 	Binary(t)
-	m := &Members{t: t}
+	m := &Members{t: t, nats: nats}
 	for range nodes {
 		m.Add(args...)
 	}
 	var join []string
 	for _, p := range m.Nodes {
 		join = append(join, p.Raft)
+	}
+	if nodes == 1 {
+		m.Nodes[0].line = append(m.Nodes[0].line, "--bootstrap-expect", "1")
+		return m
 	}
 	for _, p := range m.Nodes {
 		p.line = append(p.line, "--bootstrap-expect", fmt.Sprint(nodes), "--join", strings.Join(join, ","))
@@ -50,7 +66,13 @@ func (m *Members) Add(args ...string) *Process {
 	p.URL, p.HTTP, p.Raft = "nats://"+addrs[0], addrs[1], addrs[2]
 	p.line = []string{
 		"node", "--name", name, "--data", p.Dir, "--sandbox", "process", // functions of tests keep a journal outside
-		"--nats-addr", addrs[0], "--http-addr", addrs[1], "--raft-addr", addrs[2], "--cluster-addr", addrs[3],
+		"--http-addr", addrs[1], "--raft-addr", addrs[2],
+	}
+	if m.nats == "" {
+		p.line = append(p.line, "--nats-addr", addrs[0], "--cluster-addr", addrs[3])
+	} else {
+		p.URL = m.nats
+		p.line = append(p.line, "--nats", m.nats)
 	}
 	m.Nodes = append(m.Nodes, p)
 	return p

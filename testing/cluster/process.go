@@ -96,6 +96,13 @@ func (p *Process) Executor(name string, args ...string) *Process {
 	}
 }
 
+// ExecutorAt prepares an executor that comes by another way, as its NATS wants it.
+func (p *Process) ExecutorAt(url, name string, args ...string) *Process {
+	e := p.Executor(name, args...)
+	e.URL, e.line = url, []string{"exec", "--nats", url, "--name", name, "--sandbox", "process"}
+	return e
+}
+
 // freeAddrs finds loopback addresses that nobody listens on, and that no other
 // test was given: tests run side by side.
 func freeAddrs(t testing.TB, n int) []string {
