@@ -46,6 +46,16 @@ func TestReleasesThatDoNotGoTogetherAreNotMixed(t *testing.T) {
 		_, err := s.try(cfg)
 		mixedIn(t, err, c.want...)
 	}
+	// Who asks to be let in all the same is told, too.
+	unfit := s.node("n1").speaks()
+	unfit.Events.Writes += 2
+	a := s.node("n1").meet(question{V: wireVersion, Ask: askJoin, Self: Member{Name: "n5", Instance: "i5", Raft: "127.0.0.1:9"}, Speaks: unfit})
+	if a.OK || !strings.Contains(a.Refused, "node n5 (no version) writes events of level 36") {
+		t.Errorf("it is let in: %+v", a)
+	}
+	if state := s.node("n1").State(); len(state.Members) > 1 || len(s.node("n1").servers()) != 1 {
+		t.Errorf("the members are %v", state.Members)
+	}
 	// The release between goes together with both, so it may come first.
 	s.cfgs["n4"] = s.from(s.place("n4"), "v1.2", 35, 35)
 	cfg := s.config("n4")
