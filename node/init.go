@@ -17,6 +17,7 @@ import (
 	"github.com/belfryhq/belfry/exec/credential"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/scheduler"
 )
 
 // askPatience bounds one question who leads the event stream: while that changes,
@@ -98,7 +99,13 @@ func (f *former) save(ctx context.Context, member string, log *slog.Logger) erro
 	if err != nil {
 		return err
 	}
-	if f.progress.Events, err = digestOf(ctx, events, stream.LowWater); err != nil {
+	// The last snapshot may remember more than Raft, which is told now and then.
+	remembered := max(stream.LowWater, scheduler.Remembered(f.join(snapshotFile), stream.ID))
+	f.progress.Events, err = digestOf(ctx, events, remembered)
+	if err == nil && f.progress.Events.FirstSeq > 1 {
+		err = begunLate(f.progress.Events.FirstSeq)
+	}
+	if err != nil {
 		return fmt.Errorf("%w (they are in %s)", err, f.join("nats"))
 	}
 	for _, name := range []string{eventlog.Stream, outputStream} {
@@ -292,7 +299,7 @@ func (f *former) compare(ctx context.Context, n *Node, log eventlog.Log, same ma
 	if err != nil {
 		return err
 	}
-	begun := time.Now()
+	var doubted time.Time // since when a copy is not as it was
 	for len(same) < n.replicas() {
 		asking, cancel := context.WithTimeout(ctx, askPatience)
 		stream, err := js.Stream(asking, eventlog.Stream)
@@ -316,8 +323,10 @@ func (f *former) compare(ctx context.Context, n *Node, log eventlog.Log, same ma
 			return err
 		case wrong == "":
 			n.cfg.Logger.Info("a copy of the event stream is as it was", "on", on.Leader)
-			same[on.Leader], begun = true, time.Now()
-		case time.Since(begun) > gonePatience:
+			same[on.Leader], doubted = true, time.Time{}
+		case doubted.IsZero():
+			doubted = time.Now()
+		case time.Since(doubted) > gonePatience:
 			return fmt.Errorf("%w: the copy on %s is not as it was: %s; run the command again, which restores it anew", eventlog.ErrDamaged, on.Leader, wrong)
 		default: // it may still catch up
 			n.cfg.Logger.Info("a copy of the event stream is not as it was yet", "on", on.Leader, "wrong", wrong)
@@ -339,8 +348,12 @@ func (f *former) compareOn(ctx context.Context, log eventlog.Log, leader string)
 	if err != nil {
 		return "", err
 	}
-	if info, err := log.Info(ctx); err != nil || info.Leader != leader {
-		return "another one may have answered", err
+	info, err := log.Info(ctx)
+	if err == nil && info.Leader != leader {
+		err = eventstream.ErrNoLeader // another one may have answered
+	}
+	if err != nil {
+		return "", err
 	}
 	return f.progress.Events.differs(found), nil
 }
