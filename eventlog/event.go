@@ -192,6 +192,11 @@ func newScheduled(t Type) Payload {
 	}
 }
 
+// Schema is the level of the events that this release knows: each type is one,
+// since who reads one that it does not know stops there. Fields are no level: a
+// reader passes over those that it does not know.
+func Schema() int { return len(Types()) }
+
 // Types lists every type of event, in the order of their declaration.
 func Types() []Type {
 	return []Type{

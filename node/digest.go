@@ -61,6 +61,11 @@ func digestOf(ctx context.Context, log eventlog.Log, remembered uint64) (digest,
 	return d, d.take(state)
 }
 
+// begunLate is what is wrong with a stream whose first message is another one.
+func begunLate(first uint64) error {
+	return fmt.Errorf("%w: it begins at sequence %d, what was before it is gone: restore its files or a backup", eventlog.ErrDamaged, first)
+}
+
 // take hashes what was folded.
 func (d *digest) take(state *projection.State) error {
 	body, err := state.EncodeCluster()

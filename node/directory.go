@@ -43,6 +43,7 @@ type identity struct {
 const (
 	identityFile   = "belfry.json"
 	lockFile       = "belfry.lock"
+	snapshotFile   = "snapshot"
 	modeStandalone = "standalone"
 	modeClustered  = "clustered"
 	formatNow      = 1

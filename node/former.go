@@ -173,7 +173,7 @@ func (f *former) finish() error {
 // starts here; it goes last.
 func (f *former) acts() []func() error {
 	var all []func() error
-	for _, name := range []string{"nats", "raft", "snapshot"} {
+	for _, name := range []string{"nats", "raft", snapshotFile} {
 		all = append(all, func() error { return f.keep(name) }, func() error { return f.bring(name) })
 	}
 	return append(all,

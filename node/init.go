@@ -10,18 +10,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec/credential"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/scheduler"
 )
-
-// askPatience bounds one question who leads the event stream: while that changes,
-// nobody may have heard it.
-const askPatience = time.Second
 
 // Init makes the data directory of a node alone, which is stopped, that of the
 // member of a new cluster that cfg describes: DataDir is that directory. It
@@ -100,7 +96,13 @@ func (f *former) save(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if f.progress.Events, err = digestOf(ctx, events, stream.LowWater); err != nil {
+	// The last snapshot may remember more than Raft, which is told now and then.
+	remembered := max(stream.LowWater, scheduler.Remembered(f.join(snapshotFile), stream.ID))
+	f.progress.Events, err = digestOf(ctx, events, remembered)
+	if err == nil && f.progress.Events.FirstSeq > 1 {
+		err = begunLate(f.progress.Events.FirstSeq)
+	}
+	if err != nil {
 		return fmt.Errorf("%w (they are in %s)", err, f.join("nats"))
 	}
 	for k, name := range cfg.streams() {
@@ -225,7 +227,7 @@ func (f *former) restore(ctx context.Context, n *Node) error {
 			return fmt.Errorf("%w: restore %s, or remove %s and begin anew, the other nodes, too", err, f.join(initDir, backupDir, saved.Stream), f.join(initDir))
 		}
 	}
-	err := n.patiently(ctx, "restore the event stream", func() error {
+	return n.patiently(ctx, "bring the event stream into the cluster", func() error {
 		n.cfg.Logger.Info("restoring the event stream")
 		begun := time.Now()
 		for _, saved := range f.progress.Saved {
@@ -233,25 +235,11 @@ func (f *former) restore(ctx context.Context, n *Node) error {
 				return err
 			}
 		}
+		if err := f.spread(ctx, n); err != nil {
+			return err
+		}
 		n.cfg.Logger.Info("the event stream was restored; comparing all copies", "took", time.Since(begun).Round(time.Millisecond))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	log, err := n.restored(ctx)
-	if err != nil {
-		return err
-	}
-	same := map[string]bool{} // by server
-	return n.patiently(ctx, "compare all copies of the event stream", func() error { return f.compare(ctx, n, log, same) })
-}
-
-// restored opens the event stream in the cluster.
-func (n *Node) restored(ctx context.Context) (log *eventstream.Log, err error) {
-	return log, n.patiently(ctx, "open the event stream", func() error {
-		log, err = eventstream.Open(ctx, n.nc, n.streamConfig())
-		return err
+		return f.compare(ctx, n)
 	})
 }
 
@@ -284,84 +272,4 @@ func (f *former) restoreStream(ctx context.Context, n *Node, saved eventstream.S
 		saved.Config.MaxBytes = outputBytes // as all members have it
 	}
 	return f.readBackup(saved, func(from io.Reader) error { return eventstream.Restore(ctx, n.nc, saved, from) })
-}
-
-// compare reads each copy of the event stream, which its server leads for that,
-// and compares it with what was saved. That the servers say they are up to date
-// is not enough: this one goes down next, and whoever leads then counts.
-func (f *former) compare(ctx context.Context, n *Node, log eventlog.Log, same map[string]bool) error {
-	js, err := jetstream.New(n.nc)
-	if err != nil {
-		return err
-	}
-	begun := time.Now()
-	for len(same) < n.replicas() {
-		asking, cancel := context.WithTimeout(ctx, askPatience)
-		stream, err := js.Stream(asking, n.prefix().Stream())
-		cancel()
-		if err != nil {
-			return err
-		}
-		on := stream.CachedInfo().Cluster
-		switch {
-		case on == nil || on.Leader == "":
-			return eventstream.ErrNoLeader
-		case same[on.Leader]:
-			if err := n.handOn(ctx, on, same); err != nil {
-				return err
-			}
-			continue
-		}
-		wrong, err := f.compareOn(ctx, log, on.Leader)
-		switch {
-		case err != nil:
-			return err
-		case wrong == "":
-			n.cfg.Logger.Info("a copy of the event stream is as it was", "on", on.Leader)
-			same[on.Leader], begun = true, time.Now()
-		case time.Since(begun) > gonePatience:
-			return fmt.Errorf("%w: the copy on %s is not as it was: %s; run the command again, which restores it anew", eventlog.ErrDamaged, on.Leader, wrong)
-		default: // it may still catch up
-			n.cfg.Logger.Info("a copy of the event stream is not as it was yet", "on", on.Leader, "wrong", wrong)
-			if err := pause(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// compareOn compares the copy on a server that leads the stream, and says what is
-// wrong with it.
-func (f *former) compareOn(ctx context.Context, log eventlog.Log, leader string) (wrong string, err error) {
-	found, err := digestOf(ctx, log, 0)
-	if errors.Is(err, eventlog.ErrDamaged) {
-		return err.Error(), nil
-	}
-	if err != nil {
-		return "", err
-	}
-	if info, err := log.Info(ctx); err != nil || info.Leader != leader {
-		return "another one may have answered", err
-	}
-	return f.progress.Events.differs(found), nil
-}
-
-// handOn has a server lead that was not compared yet.
-func (n *Node) handOn(ctx context.Context, on *jetstream.ClusterInfo, same map[string]bool) error {
-	for _, replica := range on.Replicas {
-		if !same[replica.Name] && replica.Current && !replica.Offline {
-			return eventstream.HandOn(ctx, n.nc, n.prefix().Stream(), replica.Name)
-		}
-	}
-	return pause(ctx) // it still catches up
-}
-
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(againAfter):
-		return nil
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec/credential"
+	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
@@ -63,6 +64,7 @@ func (n *Node) self() cluster.Member {
 // meet has Raft form or join a cluster.
 func (n *Node) meet(cfg *cluster.Config) {
 	cfg.Bootstrap = false
+	cfg.Speaks = cluster.Speaks{Events: cluster.Both(eventlog.Schema()), Executors: cluster.Both(wire.Version)}
 	cfg.Self, cfg.Join, cfg.Expect, cfg.Insecure = n.self(), n.cfg.Cluster.Join, n.cfg.Cluster.Expect, n.cfg.Cluster.Insecure
 	cfg.Self.Brings = n.brings
 	if cfg.Expect == 1 {

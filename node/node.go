@@ -295,7 +295,7 @@ func (n *Node) whole(ctx context.Context, remembered uint64) error {
 	}
 	info, err := n.log.Info(ctx)
 	if err == nil && info.FirstSeq > 1 {
-		return fmt.Errorf("%w: it begins at sequence %d, what was before it is gone: restore its files or a backup", eventlog.ErrDamaged, info.FirstSeq)
+		return begunLate(info.FirstSeq)
 	}
 	return err
 }
@@ -305,7 +305,7 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 	n.scheduler, err = scheduler.New(scheduler.Config{
 		Node: n.cfg.name(), Process: n.process, Version: n.cfg.Version,
 		Prefix: wire.Prefix(n.cfg.Prefix), Log: n.log, Alone: n.cfg.Cluster == nil, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
-		SnapshotFile: n.dir.join("snapshot"), Housekeeping: n.cfg.Idle, AnnounceEvery: n.cfg.Idle, Logger: n.cfg.Logger,
+		SnapshotFile: n.dir.join(snapshotFile), Housekeeping: n.cfg.Idle, AnnounceEvery: n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -164,7 +165,8 @@ func (n *Node) atStep(name string, step api.RemovalStep) {
 	n.leavers.steps[name] = step
 }
 
-// expulsion is why this node is no member any more; nil while it is one.
+// expulsion is why this node takes no part any more: it is no member, or its
+// release does not go together with that of the others. It is nil while it does.
 func (n *Node) expulsion() error {
 	if n.coordinator != nil && n.coordinator.Err() != nil {
 		return n.coordinator.Err()
@@ -202,8 +204,12 @@ func (n *Node) watchRemoval(ctx context.Context) {
 	n.scheduler.Fail(n.expulsion())
 }
 
-// noteRemoval has the data directory say that it belongs to no cluster any more.
+// noteRemoval has the data directory say that it belongs to no cluster any more, if
+// that is so: one of another release comes back with the right one.
 func (n *Node) noteRemoval() {
+	if errors.Is(n.expulsion(), cluster.ErrMixed) {
+		return
+	}
 	is := n.dir.is
 	is.Removed = true
 	if err := n.dir.write(is); err != nil {

@@ -76,7 +76,7 @@ func (c *Cluster) round(ctx context.Context) (done bool, note string, err error)
 	unreached := ""
 	for _, e := range all {
 		switch {
-		case errors.Is(e.err, errMixed):
+		case errors.Is(e.err, ErrMixed):
 			return false, "", e.err
 		case e.err != nil:
 			unreached = fmt.Sprintf("%s: %v", e.addr, e.err)
@@ -165,6 +165,8 @@ func (c *Cluster) askToJoin(ctx context.Context, cluster []encounter) (done bool
 		}
 		a, err := c.ask(ctx, addr, question{Ask: askJoin})
 		switch {
+		case errors.Is(err, ErrMixed):
+			return false, "", err
 		case err != nil:
 			note = fmt.Sprintf("asked %s to be let in: %v", addr, err)
 		case a.OK:

@@ -71,7 +71,10 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 		}
 		m, err := s.cfg.Log.Get(ctx, a.seq)
 		if errors.Is(err, eventlog.ErrNotFound) {
-			continue // the front of the stream may have been cut
+			if refused := s.cutFront(ctx, a.seq); refused != nil {
+				return nil, refused
+			}
+			continue
 		}
 		if err != nil {
 			return nil, unreadable(err)
@@ -81,6 +84,19 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 		}
 	}
 	return a.answer, nil
+}
+
+// cutFront is nil if a message that is folded here is not there since the front of
+// the stream was cut. Else its leader does not know it: it answers from its past.
+func (s *Service) cutFront(ctx context.Context, seq uint64) *api.Error {
+	info, err := s.cfg.Log.Info(ctx)
+	if err == nil && seq >= info.FirstSeq {
+		err = eventlog.ErrNotFound
+	}
+	if err != nil {
+		return unreadable(err)
+	}
+	return nil
 }
 
 // lastOf is the sequence of the commit with an entity's last event, 0 if it is

@@ -84,3 +84,27 @@ func markers(c *several) (n int) {
 	}
 	return n
 }
+
+// What a leader of the past does not know is not left out of the events: the read
+// is refused.
+func TestEventsAreNotLeftOutByALeaderOfThePast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSeveral(t, "a")
+		defer c.stop()
+		var past atomic.Uint64
+		c.start("b", memlog.Faults{Past: past.Load})
+		c.sign()
+		c.function()
+		soon()
+		for _, body := range []string{`{}`, `{"strong":true}`, `{"since":"2000-01-01T00:00:00Z"}`, `{"after":"2"}`} {
+			past.Store(3)
+			if answer, refused := c.ask("b", "audit.events", "", body); refused == nil || refused.Code != api.Unavailable {
+				t.Errorf("%s from the past: %s, %v", body, answer, refused)
+			}
+			past.Store(0)
+			if answer, refused := c.ask("b", "audit.events", "", body); refused != nil || !strings.Contains(string(answer), "function.created") {
+				t.Errorf("%s: %s, %v", body, answer, refused)
+			}
+		}
+	})
+}

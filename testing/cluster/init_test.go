@@ -29,6 +29,7 @@ type past struct {
 	printed api.Item // has an output beyond what events hold
 	stored  uint64   // the last sequence
 	trigger string   // fires each second
+	key     []byte   // the secret of its executors
 }
 
 // pastCode is journalCode that may print more than travels with a result, and
@@ -70,6 +71,7 @@ func livedAlone(t *testing.T, queued int, killed bool) *past {
 		insist(t, c, n, begun.Add(time.Duration(n)*250*time.Millisecond), l.journal)
 	}
 	l.request(t, c)
+	l.key = read(t, filepath.Join(l.p.Dir, "executors.key"))
 	l.stored = cluster.LastSeq(t, l.p.Conn())
 	if killed {
 		l.p.Kill()
@@ -127,6 +129,11 @@ func (l *past) goesOn(t *testing.T, m *cluster.Members) *check.Verdict {
 	if err != nil || len(logs.Lines) < 1000 {
 		t.Errorf("of an earlier run's output %d lines are left: %v", len(logs.Lines), err)
 	}
+	for _, p := range m.Nodes {
+		if !bytes.Equal(read(t, filepath.Join(p.Dir, "executors.key")), l.key) {
+			t.Errorf("%s does not admit the executors that the node alone had", p.Name)
+		}
+	}
 	l.pause(t, c)
 	v := check.Log(cluster.Commits(t, m.Conn()))
 	v.Owned("n1", "n2", "n3")
@@ -174,7 +181,6 @@ func TestOneBecomesThree(t *testing.T) {
 	t.Parallel()
 	items := fromEnv(t, "INIT_ITEMS", 500)
 	l := livedAlone(t, items, false)
-	key := read(t, filepath.Join(l.p.Dir, "executors.key"))
 	m := cluster.NewMembers(t, 3)
 	first := m.Nodes[0]
 	first.Become(l.p)
@@ -195,9 +201,6 @@ func TestOneBecomesThree(t *testing.T) {
 	first.AsNode()
 	for _, p := range m.Nodes { // all at once: what they have is on their disks
 		p.Kill()
-		if !bytes.Equal(read(t, filepath.Join(p.Dir, "executors.key")), key) {
-			t.Errorf("%s does not admit the executors that the node alone had", p.Name)
-		}
 	}
 	if said := l.p.Refused(1); !strings.Contains(said, "belongs to a clustered node: start it with \"belfry node\"") {
 		t.Errorf("the node alone starts after it: %s", said)
@@ -282,6 +285,8 @@ func TestInitRefusesWhatIsNotAsItWas(t *testing.T) {
 	l := livedAlone(t, 10, false)
 	m := cluster.NewMembers(t, 3)
 	first := m.Nodes[0]
+	earlier := filepath.Join(t.TempDir(), "nats")
+	cluster.Copy(t, earlier, filepath.Join(l.p.Dir, "nats"))
 	first.Become(l.p)
 	l.p.Start()
 	if said := first.Refused(1); !strings.Contains(said, "is in use by another belfry") {
@@ -301,6 +306,13 @@ func TestInitRefusesWhatIsNotAsItWas(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(gone.Dir, "cluster-init")); err == nil {
 		t.Error("what was refused has left something")
+	}
+	if err := os.RemoveAll(filepath.Join(gone.Dir, "nats")); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Copy(t, filepath.Join(gone.Dir, "nats"), earlier)
+	if said := first.Refused(1); !strings.Contains(said, "was acknowledged: restore its files or a backup") {
+		t.Errorf("with an earlier event stream: %s", said)
 	}
 	first.Become(l.p)
 	first.KilledAt("step=saved", 0)
