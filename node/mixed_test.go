@@ -60,7 +60,7 @@ func TestAnUnfitReleaseIsNoRemoval(t *testing.T) {
 	if err := newer.WaitLeader(ctx); !errors.Is(err, cluster.ErrMixed) {
 		t.Fatalf("it waits for a leader: %v", err)
 	}
-	d, err := openDirectory(t.TempDir(), "n2", true)
+	d, err := openDirectory(t.TempDir(), identityOf("n2", true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestAnUnfitReleaseIsNoRemoval(t *testing.T) {
 	if err := d.close(); err != nil {
 		t.Fatal(err)
 	}
-	if d, err = openDirectory(d.path, "n2", true); err != nil {
+	if d, err = openDirectory(d.path, identityOf("n2", true)); err != nil {
 		t.Fatalf("it cannot come back with the right release: %v", err)
 	}
 	_ = d.close()
