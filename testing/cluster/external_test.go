@@ -274,7 +274,7 @@ func conf(t *testing.T) string {
 		t.Fatal("the README has no nats.conf")
 	}
 	conf = strings.Replace(conf, "listen: 127.0.0.1:4333\n", "", 1)
-	return strings.Replace(conf, "store_dir: ./nats", `store_dir: "DIR"`, 1)
+	return strings.Replace(conf, `"./nats"`, `"DIR"`, 1)
 }
 
 // With the accounts of the README, nodes, executors and callers have what they
