@@ -18,17 +18,18 @@ import (
 	"github.com/belfryhq/belfry/testing/cluster"
 )
 
-// Two Belfrys on one NATS, told apart by their prefix alone: the nodes are called
-// alike, each runs what was asked of it, and neither has anything of the other's.
+// Two Belfrys on one NATS, told apart by their prefix alone: the nodes and
+// executors are called alike, each runs what was asked of it, and neither has anything of the other's.
 func TestTwoBelfrysShareANATS(t *testing.T) {
 	t.Parallel()
 	theirs := cluster.NewNATS(t, 1, cluster.JetStream)
 	prefixes := []string{"belfry", "night-shift"}
 	var any *cluster.Process
 	for _, prefix := range prefixes {
-		m := cluster.NewMembersOn(t, theirs.URL(), 1, "--prefix", prefix)
+		m := cluster.NewMembersOn(t, theirs.URL(), 1, "--no-exec", "--prefix", prefix)
 		m.Start()
 		any = m.Nodes[0]
+		start(any.ExecutorAt(theirs.URL(), "x1", "--external", "--prefix", prefix))
 		if said := m.Nodes[0].Stderr(); !strings.Contains(said, "sync_interval") || !strings.Contains(said, "stands alone") {
 			t.Errorf("of what it cannot see, and of one replica, it said: %s", said)
 		}
