@@ -312,7 +312,14 @@ func TestTheREADMEsAccountsAreWalls(t *testing.T) {
 	}
 	events := node.Conn()
 	before := cluster.LastSeq(t, events)
-	for _, subject := range []string{"belfry.events.n1", "belfry.events.forged", "belfry.announce.e1", "belfry.node.n1.user.create", "$JS.API.STREAM.PURGE.BELFRY_EVENTS"} {
+	forged, err := events.SubscribeSync("belfry.*.e2.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := events.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"belfry.events.n1", "belfry.events.forged", "belfry.result.e2.1", "belfry.node.n1.user.create", "$JS.API.STREAM.PURGE.BELFRY_EVENTS"} {
 		if err := ada.Publish(subject, []byte("[]")); err != nil {
 			t.Error(err)
 		}
@@ -327,6 +334,9 @@ func TestTheREADMEsAccountsAreWalls(t *testing.T) {
 			t.Error(err)
 		}
 		worker.Close()
+	}
+	if m, err := forged.NextMsg(300 * time.Millisecond); err == nil {
+		t.Errorf("e1 spoke as another executor on %s", m.Subject)
 	}
 	if err := ada.Flush(); err != nil {
 		t.Error(err)
