@@ -21,8 +21,8 @@ belfry node --name n1 --data /var/lib/belfry --bootstrap-expect 1 --nats nats://
 		flags: append(append(serverFlags(), memberFlags()...),
 			// These three hide the global flags: where callers ask, as their
 			// environment says, is no NATS to keep the log on.
-			text("nats", "`URL` of a NATS of your own, in place of a server in each node; here without BELFRY_NATS"),
-			text("nats-creds", "`FILE` with credentials for it; here without BELFRY_NATS_CREDS"),
+			text("nats", "`URL` of a NATS of your own, in place of a server in each node; from the line alone, not BELFRY_NATS"),
+			text("nats-creds", "`FILE` with credentials for it; from the line alone, not BELFRY_NATS_CREDS"),
 			whole("nats-replicas", "how many of its servers, `N`, hold a stream: 1, 3 or 5; 0 for 3 in a cluster, 1 at a server alone", "0"),
 		),
 		needs: []string{"name"},

@@ -62,8 +62,8 @@ var _ eventlog.Log = (*Log)(nil)
 
 // Create makes the stream. It is for a cluster that has never had one: it must
 // not be called because a stream was not found. One that is there with the same
-// settings is left as it is; one with others is ErrSettings, and so is another
-// stream that takes these subjects.
+// settings, or with more replicas, is left as it is; one with others is ErrSettings,
+// and so is another stream that takes these subjects.
 func Create(ctx context.Context, nc *nats.Conn, cfg Config) error {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -96,7 +96,8 @@ const (
 	subjectsTaken = 10065
 )
 
-// differs says in what a stream that is there is not the one that was to be made.
+// differs says in what a stream that is there is less than the one that was to be
+// made; nil if only in what does not matter, such as its description.
 func differs(ctx context.Context, api js.JetStream, cfg Config) error {
 	stream, err := find(ctx, api, cfg)
 	if err != nil {
@@ -106,10 +107,10 @@ func differs(ctx context.Context, api js.JetStream, cfg Config) error {
 	if err := trust(is, cfg.Prefix); err != nil {
 		return err
 	}
-	if is.Replicas != cfg.Replicas {
-		return fmt.Errorf("%w: stream %s is there with %d replicas, not %d: delete it if it is empty, or choose another prefix", ErrSettings, is.Name, is.Replicas, cfg.Replicas)
+	if is.Replicas < cfg.Replicas {
+		return fmt.Errorf("%w: stream %s is there with %d replicas, not %d: give it those, or choose another prefix", ErrSettings, is.Name, is.Replicas, cfg.Replicas)
 	}
-	return fmt.Errorf("%w: stream %s is there and was not made by Belfry: delete it if it is empty, or choose another prefix", ErrSettings, is.Name)
+	return nil
 }
 
 // Open binds to the stream that is there. It returns ErrNoStream if there is

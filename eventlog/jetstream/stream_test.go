@@ -108,8 +108,33 @@ func TestCreateLeavesAStreamThatIsThere(t *testing.T) {
 	if _, err := l.js.UpdateStream(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	if err := Create(t.Context(), connect(t, s), Config{}); err == nil {
-		t.Error("a stream with other settings was accepted")
+	if err := Create(t.Context(), connect(t, s), Config{}); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "duplicate_window") {
+		t.Errorf("of a stream with other settings it says: %v", err)
+	}
+	other = settings(Config{}.WithDefaults())
+	other.Description = "made by an operator"
+	if _, err := l.js.UpdateStream(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if err := Create(t.Context(), connect(t, s), Config{}); err != nil {
+		t.Errorf("a stream with another description: %v", err)
+	}
+}
+
+func TestCreateTakesNoSubjectsOfOthers(t *testing.T) {
+	nc := connect(t, startServer(t, t.TempDir()))
+	api, err := js.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.CreateStream(t.Context(), js.StreamConfig{Name: "ALL", Subjects: []string{"night.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Create(t.Context(), nc, Config{Prefix: "night"}); !errors.Is(err, ErrSettings) {
+		t.Errorf("with its subjects taken: %v", err)
+	}
+	if err := Create(t.Context(), nc, Config{Prefix: "day"}); err != nil {
+		t.Errorf("with its subjects free: %v", err)
 	}
 }
 

@@ -18,3 +18,18 @@ func TestASubjectNamesItsUserWhereverItIsHeard(t *testing.T) {
 		}
 	}
 }
+
+func TestAPrefixIsOnePlainWord(t *testing.T) {
+	for p, valid := range map[api.SubjectPrefix]bool{
+		"": true, "belfry": true, "a": true, "night-shift-2": true, "0": true, "a23456789012345678901234567890bc": true,
+		"a23456789012345678901234567890bcd": false, "a.b": false, "A": false, "a_b": false, "-a": false, "*": false, ">": false,
+		"$SYS": false, "a b": false, "a\n": false, "ä": false, "_INBOX": false,
+	} {
+		if p.Valid() != valid {
+			t.Errorf("%q is valid: %v", p, p.Valid())
+		}
+	}
+	if got := api.SubjectPrefix("night").LocalSubject("n1", "ada", "item", "get"); got != "night.api.ada.item.get.n1" || api.UserOf(got) != "ada" {
+		t.Errorf("a call at a node goes to %s", got)
+	}
+}

@@ -18,17 +18,18 @@ import (
 	"github.com/belfryhq/belfry/testing/cluster"
 )
 
-// Two Belfrys on one NATS, told apart by their prefix alone: the nodes are called
-// alike, each runs what was asked of it, and neither has anything of the other's.
+// Two Belfrys on one NATS, told apart by their prefix alone: the nodes and
+// executors are called alike, each runs what was asked of it, and neither has anything of the other's.
 func TestTwoBelfrysShareANATS(t *testing.T) {
 	t.Parallel()
 	theirs := cluster.NewNATS(t, 1, cluster.JetStream)
 	prefixes := []string{"belfry", "night-shift"}
 	var any *cluster.Process
 	for _, prefix := range prefixes {
-		m := cluster.NewMembersOn(t, theirs.URL(), 1, "--prefix", prefix)
+		m := cluster.NewMembersOn(t, theirs.URL(), 1, "--no-exec", "--prefix", prefix)
 		m.Start()
 		any = m.Nodes[0]
+		start(any.ExecutorAt(theirs.URL(), "x1", "--external", "--prefix", prefix))
 		if said := m.Nodes[0].Stderr(); !strings.Contains(said, "sync_interval") || !strings.Contains(said, "stands alone") {
 			t.Errorf("of what it cannot see, and of one replica, it said: %s", said)
 		}
@@ -274,7 +275,7 @@ func conf(t *testing.T) string {
 		t.Fatal("the README has no nats.conf")
 	}
 	conf = strings.Replace(conf, "listen: 127.0.0.1:4333\n", "", 1)
-	return strings.Replace(conf, "store_dir: ./nats", `store_dir: "DIR"`, 1)
+	return strings.Replace(conf, `"./nats"`, `"DIR"`, 1)
 }
 
 // With the accounts of the README, nodes, executors and callers have what they
@@ -311,7 +312,14 @@ func TestTheREADMEsAccountsAreWalls(t *testing.T) {
 	}
 	events := node.Conn()
 	before := cluster.LastSeq(t, events)
-	for _, subject := range []string{"belfry.events.n1", "belfry.events.forged", "belfry.announce.e1", "belfry.node.n1.user.create", "$JS.API.STREAM.PURGE.BELFRY_EVENTS"} {
+	forged, err := events.SubscribeSync("belfry.*.e2.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := events.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"belfry.events.n1", "belfry.events.forged", "belfry.result.e2.1", "belfry.node.n1.user.create", "$JS.API.STREAM.PURGE.BELFRY_EVENTS"} {
 		if err := ada.Publish(subject, []byte("[]")); err != nil {
 			t.Error(err)
 		}
@@ -326,6 +334,9 @@ func TestTheREADMEsAccountsAreWalls(t *testing.T) {
 			t.Error(err)
 		}
 		worker.Close()
+	}
+	if m, err := forged.NextMsg(300 * time.Millisecond); err == nil {
+		t.Errorf("e1 spoke as another executor on %s", m.Subject)
 	}
 	if err := ada.Flush(); err != nil {
 		t.Error(err)

@@ -103,7 +103,7 @@ func TestCallsStayAtTheirNode(t *testing.T) {
 	m := cluster.NewMembers(t, 3, "--no-exec")
 	m.Start()
 	settled(t, m, 3)
-	before := statuses(t, m.Nodes[0].Conn(), 3)
+	before := statuses(t, m.Nodes[0].Conn(), "belfry", 3)
 	c := m.Nodes[0].Client(api.Admin)
 	const calls = 30
 	ask := func() {
@@ -116,7 +116,7 @@ func TestCallsStayAtTheirNode(t *testing.T) {
 		}
 	}
 	ask()
-	after := statuses(t, m.Nodes[0].Conn(), 3)
+	after := statuses(t, m.Nodes[0].Conn(), "belfry", 3)
 	var answered []int
 	for id, n := range after {
 		answered = append(answered, n-before[id])
@@ -145,13 +145,13 @@ func TestCallsStayAtTheirNode(t *testing.T) {
 }
 
 // statuses is how many cluster.status each instance of the service has answered.
-func statuses(t *testing.T, nc *nats.Conn, instances int) map[string]int {
+func statuses(t *testing.T, nc *nats.Conn, service string, instances int) map[string]int {
 	t.Helper()
 	sub, err := nc.SubscribeSync(nc.NewRespInbox())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.PublishRequest("$SRV.STATS."+api.DefaultPrefix.Service(), sub.Subject, nil); err != nil {
+	if err := nc.PublishRequest("$SRV.STATS."+service, sub.Subject, nil); err != nil {
 		t.Fatal(err)
 	}
 	answered := map[string]int{}

@@ -36,6 +36,23 @@ func TestNodesWithAPrefix(t *testing.T) {
 	if out := must(t, m.Nodes[0], "cluster", "join"); !strings.Contains(out, " --prefix day") {
 		t.Errorf("a further node is started with %s", out)
 	}
+	before := statuses(t, m.Nodes[0].Conn(), "day", 3)
+	const calls = 30
+	first := client.New(m.Nodes[0].Conn(), api.Admin).WithPrefix("day")
+	for range calls {
+		if _, err := first.ClusterStatus(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := 0 // who was asked anything
+	for id, n := range statuses(t, m.Nodes[0].Conn(), "day", 3) {
+		if n > before[id] {
+			asked++
+		}
+	}
+	if asked != 1 {
+		t.Errorf("the calls at one node were answered by %d", asked)
+	}
 	nc := m.Conn()
 	commits := cluster.CommitsOf(t, nc, "DAY_EVENTS")
 	v := check.Log(commits)
