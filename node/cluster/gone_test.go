@@ -9,12 +9,7 @@ import (
 // by one that has a vote; of who runs nobody says that it is gone.
 func TestALeaderThatEndedIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	const heartbeat = 6 * time.Second
-	s := newSite(t, 3)
-	for name, cfg := range s.cfgs {
-		cfg.HeartbeatTimeout = heartbeat
-		s.cfgs[name] = cfg
-	}
+	s := newSite(t, 3).steady()
 	s.up(0, "n1", "n2", "n3")
 	s.agrees("n1", "n2", "n3")
 	first := s.leader().cfg.Name
@@ -26,7 +21,7 @@ func TestALeaderThatEndedIsNotWaitedFor(t *testing.T) {
 	s.kill(first)
 	from := time.Now()
 	s.leader()
-	if took := time.Since(from); took >= heartbeat {
+	if took := time.Since(from); took >= steadyHeartbeat {
 		t.Errorf("another leads after %s", took)
 	}
 	if !s.leader().Gone(t.Context(), first) || s.leader().Gone(t.Context(), "nobody") {

@@ -17,8 +17,9 @@ import (
 // testHeartbeat is short, so that an election is; patience bounds what a test
 // waits for on a busy machine.
 const (
-	testHeartbeat = 150 * time.Millisecond
-	patience      = 30 * time.Second
+	testHeartbeat   = 150 * time.Millisecond
+	steadyHeartbeat = 3 * time.Second
+	patience        = 30 * time.Second
 )
 
 // site is where nodes of a test live: their directories and addresses outlast
@@ -52,6 +53,16 @@ func (s *site) place(name string) Config {
 	}
 	s.cfgs[name] = cfg
 	return cfg
+}
+
+// steady lets nobody be elected anew because a busy machine was late with a
+// heartbeat: for tests that go on with the leader they found.
+func (s *site) steady() *site {
+	for name, cfg := range s.cfgs {
+		cfg.HeartbeatTimeout = steadyHeartbeat
+		s.cfgs[name] = cfg
+	}
+	return s
 }
 
 // hosts counts the loopback addresses that were given out.

@@ -320,7 +320,7 @@ func founding(members []Member) command { return found{ID: "formed-before", Memb
 
 func TestGarbageAndSlowCallersDoNotDisturbRaft(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 3)
+	s := newSite(t, 3).steady()
 	s.up(0, "n1", "n2", "n3")
 	s.agrees("n1", "n2", "n3")
 	leader := s.leader()
