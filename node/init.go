@@ -193,6 +193,7 @@ func (f *former) move(ctx context.Context, cfg Config) (err error) {
 	if err := n.raft.StreamCreated(ctx, f.progress.Stream); err != nil {
 		return err
 	}
+	n.cfg.Logger.Info("the cluster has the event stream: the other nodes serve", "step", "created")
 	return n.raft.RaiseLowWater(ctx, f.progress.Stream, f.progress.Events.LastSeq)
 }
 

@@ -243,6 +243,7 @@ func TestInitGoesOnAfterEachKill(t *testing.T) {
 		{"comparing all copies", 0, true},
 		{"a copy of the event stream is as it was", 0, false},
 		{"step=compared", 0, true},
+		{"step=created", 0, false},
 	} {
 		begun := time.Now()
 		last.KilledAt(at.text, at.later)
