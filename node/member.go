@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
@@ -284,6 +285,20 @@ func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
 			NATS: m.NATS, Raft: m.Raft, HTTP: m.HTTP, Version: m.Version,
 		})
 	}
+}
+
+// short names the members that are not there, for /readyz.
+func (n *Node) short() string {
+	var gone []string
+	for _, name := range slices.Sorted(maps.Keys(n.raft.State().Members)) {
+		if !n.alive(name) {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) == 0 {
+		return ""
+	}
+	return "not alive: " + strings.Join(gone, ", ")
 }
 
 // alive says whether a node gives signs of life; a node alone does.

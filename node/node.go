@@ -385,7 +385,7 @@ func (n *Node) startWeb() (err error) {
 		return nil
 	}
 	n.web, err = web.Start(web.Config{
-		Addr: n.cfg.HTTPAddr, Ready: n.scheduler.Ready,
+		Addr: n.cfg.HTTPAddr, Ready: n.scheduler.Ready, Short: n.short,
 		Metrics: newMetrics(n.scheduler), Logger: n.cfg.Logger,
 	})
 	if err != nil {

@@ -170,6 +170,7 @@ func (s *Scheduler) watch(ctx context.Context) {
 		switch {
 		case err == nil:
 			silent = false
+			s.stats.heard.Store(asked.UnixMilli())
 			s.post(watched{info, asked})
 		case errors.Is(err, eventlog.ErrDamaged):
 			s.Fail(err)

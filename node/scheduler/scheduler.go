@@ -116,6 +116,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		s.takeUp(p)
 	}
 	s.snap.last, s.listened = time.Now(), time.Now()
+	s.stats.heard.Store(time.Now().UnixMilli()) // it answered when the lane was opened
 	looping, stop := context.WithCancelCause(context.Background())
 	s.stop = stop
 	s.within = func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(looping, d) }
@@ -336,10 +337,17 @@ func (awake) handle(*Scheduler) {}
 
 func (s *Scheduler) now() eventlog.Time { return eventlog.TimeOf(s.cfg.Clock()) }
 
+// unheardMax is for how many housekeepings, a second each, the stream may not
+// answer before a node among others says so: a change of leader costs less.
+const unheardMax = 3
+
 // Ready is nil when commands are taken and stored; else what is the matter.
 func (s *Scheduler) Ready() error {
 	if err := s.Sound(); err != nil {
 		return err
+	}
+	if heard := time.UnixMilli(s.stats.heard.Load()); !s.cfg.Alone && time.Since(heard) > unheardMax*s.cfg.Housekeeping {
+		return fmt.Errorf("no leader of the event stream that hears most of its servers has answered since %s", heard.UTC().Format(eventlog.TimeLayout))
 	}
 	if since := s.stats.unknownSince.Load(); since != 0 {
 		return fmt.Errorf("the outcome of an append has been unknown since %s", time.UnixMilli(since).UTC().Format(eventlog.TimeLayout))

@@ -18,6 +18,7 @@ type Stats struct {
 	AppendNanos                                   atomic.Int64 // sum over Commits
 	StallMaxNanos, Stalls                         atomic.Int64 // of the decider, by snapshots
 	unknownSince                                  atomic.Int64 // Unix milliseconds; 0: nothing is unknown
+	heard                                         atomic.Int64 // Unix milliseconds: when the stream was last asked and answered
 }
 
 // Stats are the live counters.

@@ -20,6 +20,9 @@ type Config struct {
 	// Ready is nil while the node takes and stores commands, else says what
 	// is the matter.
 	Ready func() error
+	// Short says what a node that is ready goes without; "" for nothing. It may be
+	// absent.
+	Short func() string
 	// Metrics is what /metrics shows.
 	Metrics prometheus.Gatherer
 	Logger  *slog.Logger
@@ -67,7 +70,13 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		say(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	say(w, http.StatusOK, "ready")
+	text := "ready"
+	if s.cfg.Short != nil {
+		if short := s.cfg.Short(); short != "" {
+			text += "; " + short
+		}
+	}
+	say(w, http.StatusOK, text)
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,8 +82,21 @@ func TestMembersRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Nodes[1].Kill()
-	m.Nodes[1].Start()
+	until(t, "one node short, another is ready and says so", func() bool {
+		status, body := readyz(t, m.Nodes[0])
+		return status == http.StatusOK && strings.Contains(body, "not alive: n2")
+	})
+	m.Nodes[2].Kill()
+	until(t, "without most of the nodes it is not ready", func() bool {
+		status, body := readyz(t, m.Nodes[0])
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "no leader of the event stream")
+	})
+	m.StartOf(m.Nodes[1], m.Nodes[2])
 	settled(t, m, 3)
+	until(t, "it is ready again", func() bool {
+		status, body := readyz(t, m.Nodes[0])
+		return status == http.StatusOK && strings.TrimSpace(body) == "ready"
+	})
 	for _, p := range m.Nodes {
 		p.Kill()
 	}
