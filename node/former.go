@@ -37,6 +37,9 @@ const (
 	// stepCompared: all copies in the cluster are what was saved. From now on the
 	// cluster may write, and there is no way back.
 	stepCompared step = "compared"
+	// stepAgreed: the cluster has agreed that it has the event stream. What is left
+	// is in this directory alone, where the member's Raft is no more in its place.
+	stepAgreed step = "agreed"
 )
 
 // progress is what Init knows of the streams that it moves.
@@ -151,7 +154,7 @@ func (d *directory) becoming() error {
 	switch begun, err := readJSON(d.join(initDir, progressFile), &p); {
 	case err != nil || !begun:
 		return err
-	case p.Step == stepCompared:
+	case p.Step == stepCompared, p.Step == stepAgreed:
 		return fmt.Errorf("data directory %s has become that of node %s of a cluster, but for the last step: run \"belfry cluster init --from %s\" again", d.path, p.Node, d.path)
 	}
 	return fmt.Errorf("data directory %s is becoming that of node %s of a cluster: run \"belfry cluster init --from %s\" again, or, to give that up, remove %s there and begin the other nodes anew", d.path, p.Node, d.path, initDir)

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -52,11 +53,11 @@ func alone() map[string]string {
 	}
 }
 
-// compared is that of one with which Init has only to finish.
-func compared() map[string]string {
+// agreed is that of one with which Init has only to finish.
+func agreed() map[string]string {
 	files := alone()
 	maps.Copy(files, map[string]string{
-		"cluster-init/progress.json":    `{"step": "compared", "node": "n1", "mark": "NOW"}`,
+		"cluster-init/progress.json":    `{"step": "agreed", "node": "n1", "mark": "NOW"}`,
 		"cluster-init/backup/stream":    "backup",
 		"cluster-init/node/belfry.json": `{"mode": "clustered", "node": "n1", "format": 1, "instance": "I"}`,
 		"cluster-init/node/nats/js/blk": "new", "cluster-init/node/raft/raft.db": "new", "cluster-init/node/executors.key": "key",
@@ -68,15 +69,15 @@ func compared() map[string]string {
 // starts on what is half done, and in the end all that was there is there.
 func TestTheLastStepGoesOnFromWhereverItWasCutOff(t *testing.T) {
 	want := map[string]string{
-		identityFile: compared()["cluster-init/node/belfry.json"], "executors.key": "key", "nats/js/blk": "new", "raft/raft.db": "new",
+		identityFile: agreed()["cluster-init/node/belfry.json"], "executors.key": "key", "nats/js/blk": "new", "raft/raft.db": "new",
 		"nats.before-cluster-NOW/jetstream/blk": "old", "raft.before-cluster-NOW/raft.db": "old", "snapshot.before-cluster-NOW": "old",
-		"cluster-init.before-cluster-NOW/progress.json": compared()["cluster-init/progress.json"], "cluster-init.before-cluster-NOW/backup/stream": "backup",
+		"cluster-init.before-cluster-NOW/progress.json": agreed()["cluster-init/progress.json"], "cluster-init.before-cluster-NOW/backup/stream": "backup",
 	}
 	acts := len((&former{}).acts())
 	for first := range acts {
 		for second := range acts - 1 {
 			dir := t.TempDir()
-			lay(t, dir, compared())
+			lay(t, dir, agreed())
 			for _, cut := range []int{first, second} {
 				f, err := openFormer(Config{DataDir: dir, Prefix: string(api.DefaultPrefix), Cluster: &ClusterConfig{Name: "n1"}})
 				if err != nil {
@@ -96,9 +97,10 @@ func TestTheLastStepGoesOnFromWhereverItWasCutOff(t *testing.T) {
 					}
 				}
 			}
-			f, err := openFormer(Config{DataDir: dir, Prefix: string(api.DefaultPrefix), Cluster: &ClusterConfig{Name: "n1"}})
+			cfg := Config{DataDir: dir, Prefix: string(api.DefaultPrefix), Cluster: &ClusterConfig{Name: "n1"}}
+			f, err := openFormer(cfg)
 			if err == nil {
-				err = errors.Join(f.finish(), f.close())
+				err = errors.Join(f.init(t.Context(), cfg, slog.New(slog.DiscardHandler)), f.close())
 			}
 			if got := laid(t, dir); err != nil || !maps.Equal(got, want) {
 				t.Fatalf("cut off after %d and %d acts: %v, and there is %v", first, second, err, got)

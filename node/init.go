@@ -24,8 +24,8 @@ import (
 // returns when it has, and the member can be started on it; the other members
 // start as usual and wait until then.
 //
-//	save ──▶ form, with the others ──▶ restore on all ──▶ compare all copies ──▶ rename
-//	     saved                                                            compared
+//	save ──▶ form, with the others ──▶ restore on all ──▶ compare all copies ──▶ agree ──▶ rename
+//	     saved                                                            compared   agreed
 //
 // It may be interrupted at any moment and is then called again, with the same
 // cfg. What was there is renamed, never deleted, and only when all copies in the
@@ -58,8 +58,13 @@ func (f *former) init(ctx context.Context, cfg Config, log *slog.Logger) error {
 			return errors.Join(err, os.RemoveAll(f.join(initDir)))
 		}
 	}
-	if err := f.move(ctx, cfg); err != nil {
-		return err
+	if f.progress.Step != stepAgreed {
+		if err := f.move(ctx, cfg); err != nil {
+			return err
+		}
+		if err := f.reach(stepAgreed); err != nil {
+			return err
+		}
 	}
 	if err := f.finish(); err != nil {
 		return err
