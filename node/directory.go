@@ -32,6 +32,8 @@ type identity struct {
 	// Instance names the directory itself, in a cluster: the name of a node whose
 	// directory was lost is never taken for that node.
 	Instance string `json:"instance,omitzero"`
+	// Member says that the node has been one of its cluster: its Raft store is there.
+	Member bool `json:"member,omitzero"`
 	// Prefix of subjects and streams; absent for the default one.
 	Prefix string `json:"prefix,omitzero"`
 	// External says that its streams are on a NATS that others run.
@@ -162,6 +164,25 @@ func (d *directory) identify(is identity) error {
 	}
 	d.is = found
 	return nil
+}
+
+// noteMember keeps for good that this node is one of its cluster.
+func (d *directory) noteMember() error {
+	if d.is.Member {
+		return nil
+	}
+	d.is.Member = true
+	return d.write(d.is)
+}
+
+// remembersRaft refuses a member whose Raft store is gone: it would vote anew, and
+// disown what it has agreed to.
+func (d *directory) remembersRaft() error {
+	store := d.join("raft", "raft.db")
+	if _, err := os.Stat(store); !d.is.Member || !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s is gone, and with it what node %s has agreed to: restore it, or remove the node with \"belfry cluster remove %s\" and start another, with another --name and an empty --data", store, d.is.Node, d.is.Node)
 }
 
 func prefixOf(is identity) string { return cmp.Or(is.Prefix, string(api.DefaultPrefix)) }

@@ -216,19 +216,23 @@ func isFinal(err error) bool {
 	return waited || errors.Is(err, eventlog.ErrDamaged) || errors.Is(err, eventstream.ErrSettings)
 }
 
-// startCoordinator takes part in who owns what. Its end is the first thing that
-// Stop does.
-func (n *Node) startCoordinator() error {
+// newCoordinator makes this node's part in who owns what, before anybody may ask
+// for it.
+func (n *Node) newCoordinator() (err error) {
 	if n.cfg.Cluster == nil {
 		return nil
 	}
-	var err error
 	n.coordinator, err = coordinator.New(coordinator.Config{
 		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Prefix: n.cfg.Prefix, Agreement: n.raft, Mover: n.scheduler,
 		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Gone: n.raft.Gone, Hold: n.scheduler.HoldClaims, Logger: n.cfg.Logger,
 	})
-	if err != nil {
-		return err
+	return err
+}
+
+// startCoordinator takes part. Its end is the first thing that Stop does.
+func (n *Node) startCoordinator() error {
+	if n.coordinator == nil {
+		return nil
 	}
 	n.later(func() { n.stepDown() })
 	if err := n.coordinator.Start(); err != nil {
@@ -301,9 +305,9 @@ func (n *Node) short() string {
 	return "not alive: " + strings.Join(gone, ", ")
 }
 
-// alive says whether a node gives signs of life; a node alone does.
+// alive says whether a node gives signs of life; this one does.
 func (n *Node) alive(name string) bool {
-	if n.coordinator == nil {
+	if name == n.cfg.name() || n.coordinator == nil {
 		return name == n.cfg.name()
 	}
 	for _, node := range n.coordinator.Status().Nodes {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -45,7 +46,8 @@ type Node struct {
 	coordinator *coordinator.Coordinator
 	leavers     removals
 
-	undo    []func() // what Stop does, in reverse
+	started atomic.Bool // all of start is done
+	undo    []func()    // what Stop does, in reverse
 	stopped bool
 }
 
@@ -126,6 +128,10 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 
+	if err := n.newCoordinator(); err != nil {
+		return err
+	}
+
 	// 6. Our own executor, over the same wire as any other.
 	if !n.cfg.NoExec {
 		if err := n.startExecutor(ctx, runtime); err != nil {
@@ -157,7 +163,19 @@ func (n *Node) start(ctx context.Context) error {
 	}
 
 	// 9. A stream with holes is not served.
-	return n.awaitScrub(scrubbed)
+	if err := n.awaitScrub(scrubbed); err != nil {
+		return err
+	}
+	n.started.Store(true)
+	return nil
+}
+
+// ready is nil when the node can be counted on; else what is the matter.
+func (n *Node) ready() error {
+	if !n.started.Load() {
+		return errors.New("the node is starting")
+	}
+	return n.scheduler.Ready()
 }
 
 // awaitScrub returns when all messages have been read, or, when there are very
@@ -221,6 +239,9 @@ func (n *Node) startRaft(ctx context.Context) error {
 	}
 	if n.cfg.Cluster != nil {
 		n.meet(&cfg)
+		if err := n.dir.remembersRaft(); err != nil {
+			return err
+		}
 	}
 	var err error
 	if n.raft, err = cluster.Start(ctx, cfg); err != nil {
@@ -235,7 +256,10 @@ func (n *Node) startRaft(ctx context.Context) error {
 	if err := n.raft.WaitLeader(waiting); err != nil {
 		return fmt.Errorf("raft found no leader: %w", err)
 	}
-	return nil
+	if n.cfg.Cluster == nil {
+		return nil
+	}
+	return n.dir.noteMember()
 }
 
 // openStream finds the event stream, or makes it if there never was one. A
@@ -385,7 +409,7 @@ func (n *Node) startWeb() (err error) {
 		return nil
 	}
 	n.web, err = web.Start(web.Config{
-		Addr: n.cfg.HTTPAddr, Ready: n.scheduler.Ready, Short: n.short,
+		Addr: n.cfg.HTTPAddr, Ready: n.ready, Short: n.short,
 		Metrics: newMetrics(n.scheduler), Logger: n.cfg.Logger,
 	})
 	if err != nil {

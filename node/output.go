@@ -25,6 +25,8 @@ const (
 	outputCount = 100_000
 	// outputPatience bounds one try of making it.
 	outputPatience = 2 * time.Second
+	// outputAgain is the pause between two tries.
+	outputAgain = time.Second
 )
 
 // output is the stream of outputs.
@@ -61,10 +63,18 @@ func openOutput(ctx context.Context, js jetstream.JetStream, is outputConfig) (*
 		Replicas: is.replicas, MaxAge: outputAge, MaxBytes: limit, MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
 	}
 	stream, err := tryOutput(ctx, js, cfg)
-	// Servers that have just found together may not hear the first question.
-	for err != nil && is.replicas > 1 && ctx.Err() == nil {
-		is.log.Debug("the stream of outputs cannot be made yet; trying again", "error", err)
-		time.Sleep(againAfter)
+	// Servers that have just found together may not hear the first question, and
+	// whoever starts while most are away waits for them.
+	for begun := time.Now(); err != nil && is.replicas > 1 && ctx.Err() == nil; {
+		log := is.log.Debug
+		if time.Since(begun) > outputPatience {
+			log = is.log.Warn
+		}
+		log("the stream of outputs cannot be made yet; trying again", "stream", is.name, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(outputAgain):
+		}
 		stream, err = tryOutput(ctx, js, cfg)
 	}
 	if err != nil {
