@@ -56,6 +56,11 @@ type ClusterConfig struct {
 	// Addr is host:port at which the members' NATS servers meet. Defaults to
 	// 127.0.0.1:6222.
 	Addr string
+	// Advertise is the host under which the other nodes, and callers, reach this
+	// one at the ports of its addresses for NATS, for Raft and of Addr. It is
+	// needed where those stand for every address of the machine. Defaults to the
+	// host of each.
+	Advertise string
 	// Join are Raft addresses of members; the node's own may be among them.
 	Join []string
 	// Expect forms a new cluster once that many nodes that belong to none have
@@ -123,7 +128,7 @@ func (c Config) Validate() error {
 	if err := c.validateAddresses(); err != nil && !c.DontListen {
 		return err
 	}
-	if err := c.Cluster.validate(c.RaftAddr); err != nil {
+	if err := c.Cluster.validate(c.call(c.RaftAddr)); err != nil {
 		return err
 	}
 	if c.Slots < 0 {
@@ -151,8 +156,54 @@ func (c Config) validateAddresses() error {
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", a.flag, a.addr, err)
 		}
+		if c.Cluster != nil && a.flag != "--http-addr" && everywhere(c.call(a.addr)) {
+			return fmt.Errorf("%s %s: %w", a.flag, a.addr, errSayAdvertise)
+		}
+	}
+	return c.Cluster.validateAdvertise()
+}
+
+// validateAdvertise reports what cannot be called, or must not be.
+func (c *ClusterConfig) validateAdvertise() error {
+	if c == nil || c.Advertise == "" {
+		return nil
+	}
+	if net.ParseIP(c.Advertise) == nil && !hostPattern.MatchString(c.Advertise) {
+		return fmt.Errorf("--advertise %s: give a host without a port, such as 10.0.0.1: the ports are those of the addresses", c.Advertise)
+	}
+	addr := net.JoinHostPort(c.Advertise, "1")
+	if err := loopback(addr); errors.Is(err, errNotLoopback) && !c.Insecure {
+		return fmt.Errorf("--advertise %s: %w", c.Advertise, errSayInsecure)
 	}
 	return nil
+}
+
+// call is the address under which others reach what listens on addr.
+func (c Config) call(addr string) string {
+	if c.Cluster == nil || c.Cluster.Advertise == "" {
+		return addr
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr // Validate says so
+	}
+	return net.JoinHostPort(c.Cluster.Advertise, port)
+}
+
+// callHTTP is as call, for what the others only tell of: where HTTP keeps to
+// one address, that is the one.
+func (c Config) callHTTP() string {
+	if everywhere(c.HTTPAddr) {
+		return c.call(c.HTTPAddr)
+	}
+	return c.HTTPAddr
+}
+
+// everywhere says that an address stands for all that the machine has.
+func everywhere(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "" || ip != nil && ip.IsUnspecified())
 }
 
 func (c *ClusterConfig) validate(raft string) error {
@@ -167,7 +218,7 @@ func (c *ClusterConfig) validate(raft string) error {
 		return fmt.Errorf("--bootstrap-expect %d: a cluster begins with 3 or 5 nodes", c.Expect)
 	case len(c.Join) == 0:
 		return errors.New("a node needs others to meet: name their --raft-addr with --join")
-	case len(c.Join) == 1 && c.Join[0] == raft:
+	case len(c.Join) == 1 && c.Join[0] == raft: // as others call it
 		return errors.New("--join names this node alone: name the --raft-addr of the others, too")
 	}
 	for _, addr := range c.Join {
@@ -180,9 +231,12 @@ func (c *ClusterConfig) validate(raft string) error {
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+
 var (
-	errNotLoopback = errors.New("this is not a loopback address: Belfry has no security yet, so only loopback is served")
-	errSayInsecure = errors.New("this is not a loopback address, and Belfry has no security yet, so whoever reaches it may do everything: use a loopback address, or say --insecure")
+	errSayAdvertise = errors.New("others cannot call this address: say with --advertise under which host they reach this node")
+	errNotLoopback  = errors.New("this is not a loopback address: Belfry has no security yet, so only loopback is served")
+	errSayInsecure  = errors.New("this is not a loopback address, and Belfry has no security yet, so whoever reaches it may do everything: use a loopback address, or say --insecure")
 )
 
 // loopback refuses every address that other machines could reach.
