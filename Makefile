@@ -7,7 +7,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test race lint bench kill9 triggers sim chaos faults pythons
+.PHONY: help build run cluster test race lint bench kill9 triggers sim chaos faults grow pythons
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ sim: ## simulated clusters for SIM_MINUTES (10) on every core, or SIM_SEEDS of t
 CHAOS_MINUTES ?= 10
 chaos: ## break real processes, disks and files for CHAOS_MINUTES (10), judged after each round
 	CHAOS_MINUTES=$(CHAOS_MINUTES) $(GO) test -count=1 -v -timeout 0 ./testing/chaos
+
+INIT_ITEMS ?= 100000
+grow: ## make a node alone with INIT_ITEMS (100000) queued items one of three, and kill that at each step
+	INIT_ITEMS=$(INIT_ITEMS) $(GO) test -count=1 -run 'TestOneBecomesThree|TestInit' -v -timeout 30m ./testing/cluster
 
 FAULTS ?= kill owner,kill raft,kill stream,stop owner,stop raft,stop stream,freeze owner,freeze raft,kill executor,two gone,kill all,restart rolling
 FAULTS_TIMES ?= 3

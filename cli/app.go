@@ -50,6 +50,8 @@ belfry item create --name greet --in 10s --function hello --data '{"to": "Ann"}'
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "nats", Usage: "where to ask: the `URL` of Belfry's NATS", Value: client.DefaultURL, EnvVars: []string{"BELFRY_NATS"}},
+		&cli.StringFlag{Name: "nats-creds", Usage: "`FILE` with credentials for it, where it asks for some", EnvVars: []string{"BELFRY_NATS_CREDS"}},
+		&cli.StringFlag{Name: "prefix", Usage: "`NAME` that subjects begin with: that of one Belfry of several on one NATS", Value: string(api.DefaultPrefix), EnvVars: []string{"BELFRY_PREFIX"}},
 		&cli.StringFlag{Name: "user", Usage: "who asks: the `ID` of a user", Value: api.Admin, EnvVars: []string{"BELFRY_USER"}},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of answers: table, or json for programs", Value: outputTable},
 		&cli.StringFlag{Name: "request-id", Usage: "`ID` of a change: made again within ten minutes with the same id, it is done once"},
@@ -68,6 +70,9 @@ func checkGlobals(c *cli.Context) error {
 	}
 	if user := c.String("user"); !api.ValidUserID(user) {
 		return usagef("%q is no id of a user: give one with --user or BELFRY_USER", user)
+	}
+	if prefix := c.String("prefix"); prefix == "" || !api.SubjectPrefix(prefix).Valid() {
+		return usagef("--prefix %q cannot be used: give 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", prefix)
 	}
 	if n := len(c.String("request-id")); n > api.RequestIDLengthMax {
 		return usagef("--request-id has %d characters: use at most %d", n, api.RequestIDLengthMax)

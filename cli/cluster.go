@@ -28,7 +28,7 @@ func (t *terminal) clusterCommand() *cli.Command {
 			}
 			return s.printStatus(status)
 		},
-	}, joinVerb(), removeVerb(), transferVerb())
+	}, initVerb(), joinVerb(), removeVerb(), transferVerb())
 }
 
 func (s *session) printStatus(status api.ClusterStatus) error {

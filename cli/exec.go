@@ -29,8 +29,10 @@ func execVerb() verb {
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the executor, which no other has", DefaultText: "the host's"},
 			&cli.StringFlag{Name: "pool", Usage: "`POOL` whose functions it runs", Value: "default"},
 			slots(), pythonProgram(), sandboxLevel(), envFile(),
+			&cli.StringFlag{Name: "grace", Usage: "when stopped, let runs end within `DURATION`, then hand them back", Value: "5s"},
 			&cli.StringFlag{Name: "credentials", Usage: "`FILE` with the secret of the node's executors", EnvVars: []string{"BELFRY_EXEC_CREDENTIALS"}, DefaultText: "executors.key in --data"},
 			&cli.StringFlag{Name: "data", Usage: "the node's data `DIR`, where the credentials are", Value: "./belfry-data"},
+			yes("external", "--nats is a NATS of your own, not a node's: no secret of a node is used; so it is with --nats-creds, or a user in --nats"),
 			logLevel(),
 		},
 		do: func(ctx context.Context, s *session) error {
@@ -42,12 +44,21 @@ func execVerb() verb {
 			if err != nil {
 				return err
 			}
+			grace, err := duration(s, "grace")
+			if err != nil {
+				return err
+			}
 			cfg := executor.Config{
 				URL:         s.line.String("nats"),
+				Creds:       s.line.String("nats-creds"),
+				External:    s.line.Bool("external"),
+				Prefix:      s.line.String("prefix"),
 				Credentials: s.line.String("credentials"),
 				Name:        s.line.String("name"),
 				Pool:        s.line.String("pool"),
 				Slots:       s.line.Int("slots"),
+				Grace:       grace,
+				NoGrace:     grace == 0,
 				Python:      s.line.String("python"),
 				Sandbox:     s.line.String("sandbox"),
 				FunctionEnv: env,
@@ -60,7 +71,7 @@ func execVerb() verb {
 			if err != nil {
 				return usagef("%v: see belfry exec --help", err)
 			}
-			return s.serve(ctx, p)
+			return s.serve(ctx, p, stopTimeout+grace)
 		},
 	}
 }

@@ -56,6 +56,9 @@ func joinVerb() verb {
 			if err != nil {
 				return err
 			}
+			if prefix := s.line.String("prefix"); prefix != string(api.DefaultPrefix) {
+				j.Command += " --prefix " + prefix
+			}
 			if !s.json() {
 				_, err := fmt.Fprintln(s.out, j.Command)
 				return err
@@ -95,23 +98,33 @@ func further(status api.ClusterStatus) (joining, error) {
 		host, port := apart(n.Raft)
 		onLoopback = onLoopback && net.ParseIP(host).IsLoopback()
 		raft = max(raft, port)
-		_, port = apart(strings.TrimPrefix(n.NATS, "nats://"))
-		nats = max(nats, port)
+		if !status.ExternalNATS {
+			_, port = apart(strings.TrimPrefix(n.NATS, "nats://"))
+			nats = max(nats, port)
+		}
 		_, port = apart(n.HTTP)
 		http = max(http, port)
 	}
-	if len(status.Nodes) < 2 {
+	if len(status.Nodes) < 2 && !status.ExternalNATS {
 		return j, errors.New("this node is alone and no cluster that another could join: a cluster begins with three, see belfry node --help")
 	}
 	host, insecure, up := here, " --insecure", 0
 	if onLoopback {
 		host, insecure = "127.0.0.1", ""
-		for up = 1; up < portsTried && !free(nats+up, http+up, raft+up, routePort+up); up++ {
+		ports := []int{http, raft, nats, routePort}
+		if status.ExternalNATS {
+			ports = ports[:2]
+		}
+		for up = 1; up < portsTried && !free(up, ports...); up++ {
 		}
 	}
 	at := func(port int) string { return net.JoinHostPort(host, strconv.Itoa(port+up)) }
-	j.Command = fmt.Sprintf("belfry node --name %s --data ./data/%s --join %s --nats-addr %s --http-addr %s --raft-addr %s --cluster-addr %s%s",
-		j.Name, j.Name, strings.Join(j.Join, ","), at(nats), at(http), at(raft), at(routePort), insecure)
+	meet, route := "--nats-addr "+at(nats), " --cluster-addr "+at(routePort)
+	if status.ExternalNATS { // with the user that it wants, which we do not know
+		meet, route = "--nats "+status.Nodes[0].NATS, ""
+	}
+	j.Command = fmt.Sprintf("belfry node --name %s --data ./data/%s --join %s %s --http-addr %s --raft-addr %s%s%s",
+		j.Name, j.Name, strings.Join(j.Join, ","), meet, at(http), at(raft), route, insecure)
 	return j, nil
 }
 
@@ -142,10 +155,10 @@ func apart(addr string) (host string, port int) {
 	return host, port
 }
 
-// free says whether nobody on this machine listens on these ports.
-func free(ports ...int) bool {
+// free says whether nobody on this machine listens so many above these ports.
+func free(up int, ports ...int) bool {
 	for _, port := range ports {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+up)))
 		if err != nil {
 			return false
 		}

@@ -23,6 +23,11 @@ func TestAFurtherNode(t *testing.T) {
 	if err != nil || !strings.Contains(j.Command, "--name n1 --data ./data/n1 --join 127.0.0.1:7420,127.0.0.1:7420 --nats-addr 127.0.0.1:42") || strings.Contains(j.Command, "--insecure") {
 		t.Errorf("%q %v", j.Command, err)
 	}
+	near[0].NATS = "nats://10.0.0.9:4222,nats://10.0.0.8:4222"
+	j, err = further(api.ClusterStatus{Nodes: near[:1], ExternalNATS: true})
+	if err != nil || !strings.Contains(j.Command, "--join 127.0.0.1:7420 --nats nats://10.0.0.9:4222,nats://10.0.0.8:4222 --http-addr 127.0.0.1:84") || strings.Contains(j.Command, "--cluster-addr") {
+		t.Errorf("%q %v", j.Command, err)
+	}
 	if _, err := further(api.ClusterStatus{Nodes: near[:1]}); err == nil {
 		t.Error("another node joins one alone")
 	}

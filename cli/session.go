@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go"
 	"github.com/urfave/cli/v2"
 
 	"github.com/belfryhq/belfry/node/api"
@@ -29,9 +30,13 @@ func (s *session) client(ctx context.Context) (*client.Client, error) {
 	if s.connected != nil {
 		return s.connected, nil
 	}
-	c, err := client.Connect(ctx, client.Config{
-		URL: s.line.String("nats"), User: s.line.String("user"), Name: "belfry-cli",
-	})
+	cfg := client.Config{
+		URL: s.line.String("nats"), User: s.line.String("user"), Prefix: s.line.String("prefix"), Name: "belfry-cli",
+	}
+	if creds := s.line.String("nats-creds"); creds != "" {
+		cfg.Options = append(cfg.Options, nats.UserCredentials(creds))
+	}
+	c, err := client.Connect(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -183,7 +183,7 @@ func TestUp(t *testing.T) {
 			}
 			var out, errs bytes.Buffer
 			term := &terminal{out: &out, errs: &errs}
-			status := term.report((&session{terminal: term}).serve(ctx, &test.process))
+			status := term.report((&session{terminal: term}).serve(ctx, &test.process, stopTimeout))
 			if status != test.status || out.String() != test.out || errs.String() != test.errs {
 				t.Errorf("%d %q %q", status, &out, &errs)
 			}

@@ -30,14 +30,26 @@ func upVerb() verb {
 		name: "up", usage: "run all of Belfry in this process, until interrupted",
 		example: "belfry up --data /var/lib/belfry",
 		flags:   serverFlags(),
-		do:      func(ctx context.Context, s *session) error { return s.node(ctx, "up", nil) },
+		do: func(ctx context.Context, s *session) error {
+			cfg, err := s.config("up", s.line.String("data"), nil)
+			if err != nil {
+				return err
+			}
+			return s.node(ctx, cfg)
+		},
 	}
 }
 
 // serverFlags are those of whatever serves the API.
 func serverFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "data", Usage: "`DIR` for everything that is kept", Value: "./belfry-data"},
+	}, addressFlags()...)
+}
+
+// addressFlags are those but for the directory.
+func addressFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "nats-addr", Usage: "`ADDRESS` for NATS, where callers ask", Value: "127.0.0.1:4222"},
 		&cli.StringFlag{Name: "http-addr", Usage: "`ADDRESS` for HTTP: health, metrics, the page", Value: "127.0.0.1:8420"},
 		&cli.StringFlag{Name: "raft-addr", Usage: "`ADDRESS` for Raft, where nodes meet", Value: "127.0.0.1:7420"},
@@ -48,18 +60,19 @@ func serverFlags() []cli.Flag {
 	}
 }
 
-// node runs a node, alone or as a member of a cluster.
-func (s *session) node(ctx context.Context, command string, member *node.ClusterConfig) error {
+// config is that of a node, alone or a member of a cluster, as the line says.
+func (s *session) config(command, dir string, member *node.ClusterConfig) (node.Config, error) {
 	logger, err := s.logger()
 	if err != nil {
-		return err
+		return node.Config{}, err
 	}
 	env, err := s.functionEnv(logger)
 	if err != nil {
-		return err
+		return node.Config{}, err
 	}
 	cfg := node.Config{
-		DataDir:  s.line.String("data"),
+		DataDir:  dir,
+		Prefix:   s.line.String("prefix"),
 		NATSAddr: s.line.String("nats-addr"),
 		HTTPAddr: s.line.String("http-addr"),
 		RaftAddr: s.line.String("raft-addr"),
@@ -74,13 +87,18 @@ func (s *session) node(ctx context.Context, command string, member *node.Cluster
 		FunctionEnv: env,
 	}
 	if err := cfg.WithDefaults().Validate(); err != nil {
-		return usagef("%v: see belfry %s --help", err, command)
+		return cfg, usagef("%v: see belfry %s --help", err, command)
 	}
+	return cfg, nil
+}
+
+// node runs it.
+func (s *session) node(ctx context.Context, cfg node.Config) error {
 	n, err := node.New(cfg)
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, n)
+	return s.serve(ctx, n, stopTimeout)
 }
 
 func logLevel() cli.Flag {
@@ -97,10 +115,10 @@ func (s *session) logger() (*slog.Logger, error) {
 }
 
 // serve runs a server until ctx ends or it stops by itself. It says "ready …"
-// on standard output once it serves.
-func (s *session) serve(ctx context.Context, n server) error {
+// on standard output once it serves. Patience is how long a clean stop may take.
+func (s *session) serve(ctx context.Context, n server, patience time.Duration) error {
 	stop := func() error {
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
 		return n.Stop(stopping)
 	}

@@ -105,7 +105,7 @@ func TestTypesNameTheirEntity(t *testing.T) {
 }
 
 func TestSubjectsOfLanes(t *testing.T) {
-	if got := eventlog.Subject("n1"); got != "belfry.events.n1" {
+	if got := eventlog.DefaultPrefix.Subject("n1"); got != "belfry.events.n1" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -46,6 +46,8 @@ const (
 	TypeRunCompleted      Type = "belfry.run.completed"
 	TypeRunFailed         Type = "belfry.run.failed"
 	TypeRunCanceled       Type = "belfry.run.canceled"
+
+	TypeNodeMarked Type = "belfry.node.marked"
 )
 
 // System is the actor of what no user asked for: claims, results, openings. No
@@ -141,6 +143,8 @@ func newPayload(t Type) Payload {
 		return new(NodeOpened)
 	case TypePartitionsMoved:
 		return new(PartitionsMoved)
+	case TypeNodeMarked:
+		return new(NodeMarked)
 	default:
 		return newScheduled(t)
 	}
@@ -188,6 +192,11 @@ func newScheduled(t Type) Payload {
 	}
 }
 
+// Schema is the level of the events that this release knows: each type is one,
+// since who reads one that it does not know stops there. Fields are no level: a
+// reader passes over those that it does not know.
+func Schema() int { return len(Types()) }
+
 // Types lists every type of event, in the order of their declaration.
 func Types() []Type {
 	return []Type{
@@ -201,5 +210,6 @@ func Types() []Type {
 		TypeTriggerFired, TypeTriggerSkipped,
 		TypeRunCreated, TypeRunClaimed, TypeRunInterrupted, TypeRunRetryScheduled,
 		TypeRunCompleted, TypeRunFailed, TypeRunCanceled,
+		TypeNodeMarked,
 	}
 }

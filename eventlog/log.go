@@ -6,15 +6,6 @@ import (
 	"fmt"
 )
 
-// Stream is the name of the event stream; its subjects are SubjectPrefix + node.
-const (
-	Stream        = "BELFRY_EVENTS"
-	SubjectPrefix = "belfry.events."
-)
-
-// Subject is the subject of a node's lane.
-func Subject(node string) string { return SubjectPrefix + node }
-
 // Message is a stored commit.
 type Message struct {
 	Seq  uint64 // of the stream, from 1

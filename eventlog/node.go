@@ -18,5 +18,12 @@ type PartitionsMoved struct {
 	Stream     string `json:"stream,omitzero"`
 }
 
+// NodeMarked says nothing but that its node could append: whatever was stored
+// before it was decided stands before it in the log. Strong reads wait for one.
+type NodeMarked struct {
+	Process string `json:"process"` // that wrote it, the lane's last opening's
+}
+
 func (*NodeOpened) eventType() Type      { return TypeNodeOpened }
 func (*PartitionsMoved) eventType() Type { return TypePartitionsMoved }
+func (*NodeMarked) eventType() Type      { return TypeNodeMarked }

@@ -63,6 +63,7 @@ func samples() []eventlog.Event {
 	payloads = append(payloads, scheduled(function, head, end, failure, &retry)...)
 	payloads = append(payloads, sandboxed(head, end, failure, timeout, limit, retry)...)
 	payloads = append(payloads, &eventlog.ItemCreated{Name: "the next step", RunDateTime: later, Function: function, ScheduledBy: "run_01"})
+	payloads = append(payloads, &eventlog.NodeMarked{Process: "01JXS7E8000000000000000004"})
 	events := make([]eventlog.Event, len(payloads))
 	for i, p := range payloads {
 		events[i] = sample(i, p)

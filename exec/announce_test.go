@@ -88,6 +88,49 @@ func TestASilentOwnerLosesItsWindow(t *testing.T) {
 	})
 }
 
+// Who took everything from an owner has its slots at once, though the dead one was
+// heard a moment ago; and one that lives and does not know it gets none back.
+func TestAfterATakeoverTheNewOwnerHasTheSlotsAtOnce(t *testing.T) {
+	bubble(t, exec.Config{Slots: 4}, func(b *bench) {
+		b.ask("owner-b", map[int]uint64{3: 10})
+		b.ask("owner-c", map[int]uint64{4: 10})
+		b.demand(wire.Demand{Owner: "owner-a", Epoch: 10, Waiting: 100})
+		b.demand(wire.Demand{Owner: "owner-b", Epoch: 10})
+		b.demand(wire.Demand{Owner: "owner-c", Epoch: 10})
+		b.pass(5 * time.Millisecond)
+		b.windows(map[string]int{"owner-a": 4, "owner-b": 0, "owner-c": 0})
+		b.ask("owner-b", map[int]uint64{1: 20, 3: 10}) // one of two partitions
+		b.pass(5 * time.Millisecond)
+		b.windows(map[string]int{"owner-a": 4, "owner-b": 0, "owner-c": 0})
+		b.ask("owner-c", map[int]uint64{2: 21, 4: 10}) // and the other
+		b.pass(5 * time.Millisecond)
+		b.windows(map[string]int{"owner-b": 2, "owner-c": 2})
+		b.demand(wire.Demand{Owner: "owner-a", Epoch: 10, Waiting: 100})
+		b.refused("a past epoch", 1)
+		b.pass(time.Second)
+		b.windows(map[string]int{"owner-b": 2, "owner-c": 2})
+		b.ask("owner-a", map[int]uint64{1: 30}) // it is back
+		b.demand(wire.Demand{Owner: "owner-a", Epoch: 30, Waiting: 100})
+		b.pass(5 * time.Millisecond)
+		b.windows(map[string]int{"owner-a": 4, "owner-b": 0, "owner-c": 0})
+	})
+}
+
+// What ran for the owner that is gone is counted to the new one: no slot is
+// granted twice, and none is lost.
+func TestAfterATakeoverWhatRunsIsTheNewOwners(t *testing.T) {
+	bubble(t, exec.Config{Slots: 4}, func(b *bench) {
+		b.send(b.run("r1", 100), b.run("r2", 101), b.run("r3", 102))
+		b.ask("owner-b", map[int]uint64{1: 20, 2: 20, 3: 10})
+		b.demand(wire.Demand{Owner: "owner-b", Epoch: 20, Waiting: 9})
+		b.pass(5 * time.Millisecond)
+		b.windows(map[string]int{"owner-b": 4})
+		if held := len(b.told.Held); held != 3 {
+			t.Errorf("%d are held, want 3", held)
+		}
+	})
+}
+
 func TestDemandOfAReplacedProcessIsRefused(t *testing.T) {
 	bubble(t, exec.Config{Slots: 4}, func(b *bench) {
 		b.ask("owner-a", map[int]uint64{1: 50, 2: 60})

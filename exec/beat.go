@@ -124,7 +124,7 @@ func (s *session) announce(a *wire.Announce) {
 	if !s.bus.IsConnected() {
 		return // what is buffered until then would be of the past
 	}
-	s.publish(wire.AnnounceSubject(s.cfg.Name), data)
+	s.publish(s.cfg.Prefix.AnnounceSubject(s.cfg.Name), data)
 }
 
 // announceBy sees to it that there is an announcement by t.

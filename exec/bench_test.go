@@ -44,7 +44,7 @@ func benchmark(b *testing.B, r exec.Runtime, most int) {
 	srv := serve(b)
 	nc := connect(b, srv, "node")
 	heard := make(chan *nats.Msg, 65536)
-	for _, subject := range []string{wire.AnnounceAll, wire.ReportAll} {
+	for _, subject := range []string{wire.DefaultPrefix.AnnounceAll(), wire.DefaultPrefix.ReportAll()} {
 		if _, err := nc.ChanSubscribe(subject, heard); err != nil {
 			b.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func (o *benchOwner) drive(b *testing.B, heard <-chan *nats.Msg, n int) {
 			if o.sent <= 50 {
 				msg = append(msg, `,"code":"def execute(current_user, **kwargs):\n    return {'status': 'success'}\n"`...)
 			}
-			if err := o.nc.Publish(wire.RunSubject("default", name), append(msg, '}')); err != nil {
+			if err := o.nc.Publish(wire.DefaultPrefix.RunSubject("default", name), append(msg, '}')); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -122,7 +122,7 @@ func (o *benchOwner) drive(b *testing.B, heard <-chan *nats.Msg, n int) {
 }
 
 func (o *benchOwner) hear(b *testing.B, msg *nats.Msg) {
-	if msg.Subject == wire.AnnounceSubject(name) {
+	if msg.Subject == wire.DefaultPrefix.AnnounceSubject(name) {
 		var a wire.Announce
 		if err := json.Unmarshal(msg.Data, &a); err != nil {
 			b.Fatal(err)
@@ -158,7 +158,7 @@ func (o *benchOwner) store(b *testing.B) {
 	}
 	msg := []byte(`{"stream":` + strconv.Quote(stream) + `,"incarnation":"` + o.incarnation + `","partition":1,"epoch":1,"attempts":[`)
 	msg = append(append(msg, o.stored[1:]...), `]}`...)
-	if err := o.nc.Publish(wire.ExecSubject(name, wire.VerbStored), msg); err != nil {
+	if err := o.nc.Publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbStored), msg); err != nil {
 		b.Fatal(err)
 	}
 	o.stored = o.stored[:0]
@@ -167,7 +167,7 @@ func (o *benchOwner) store(b *testing.B) {
 func (o *benchOwner) say(b *testing.B, verb string, v any) {
 	data, err := json.Marshal(v)
 	if err == nil {
-		err = o.nc.Publish(wire.ExecSubject(name, verb), data)
+		err = o.nc.Publish(wire.DefaultPrefix.ExecSubject(name, verb), data)
 	}
 	if err != nil {
 		b.Fatal(err)

@@ -34,7 +34,7 @@ func (b *bench) check(code string) <-chan wire.Checked {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if err := b.nc.PublishRequest(wire.ExecSubject(name, wire.VerbCheck), inbox, data); err != nil {
+	if err := b.nc.PublishRequest(wire.DefaultPrefix.ExecSubject(name, wire.VerbCheck), inbox, data); err != nil {
 		b.t.Fatal(err)
 	}
 	b.settle()

@@ -56,6 +56,8 @@ const (
 
 // Config of an Executor.
 type Config struct {
+	// Prefix of the subjects, the node's. Defaults to wire.DefaultPrefix.
+	Prefix wire.Prefix
 	// Name of the executor. Required: a-z, 0-9 and "-", at most 32.
 	Name string
 	// Pool whose runs it takes. Defaults to "default".
@@ -125,6 +127,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("exec: the name %q cannot be used: give 1 to 32 of a-z, 0-9 and -, not beginning with -", c.Name)
 	case !validName(c.Pool):
 		return fmt.Errorf("exec: the pool %q cannot be used: give 1 to 32 of a-z, 0-9 and -, not beginning with -", c.Pool)
+	case !validName(c.Prefix.String()):
+		return fmt.Errorf("exec: the prefix %q cannot be used: give 1 to 32 of a-z, 0-9 and -, not beginning with -", c.Prefix)
 	case c.Slots < 1 || c.Slots > wire.WindowMax:
 		return fmt.Errorf("exec: %d slots cannot be used: give 1 to %d, or 0 for the default", c.Slots, wire.WindowMax)
 	case min(c.Grace, c.FlushMax, c.AnnounceEvery, c.ReportEvery, c.HandBackAfter, c.OwnerSilence, c.CheckMax) < 0:

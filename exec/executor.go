@@ -151,8 +151,8 @@ func newSession(cfg Config, bus Bus, runtime Runtime) *session {
 func (s *session) start(ctx context.Context) error {
 	s.online = s.bus.StatusChanged(nats.CONNECTED)
 	for _, subject := range []string{
-		wire.RunSubject(s.cfg.Pool, s.cfg.Name),
-		wire.ExecSubject(s.cfg.Name, ">"),
+		s.cfg.Prefix.RunSubject(s.cfg.Pool, s.cfg.Name),
+		s.cfg.Prefix.ExecSubject(s.cfg.Name, ">"),
 	} {
 		// One channel for all keeps the order in which messages arrive.
 		stop, err := s.bus.Listen(subject, s.inbox)

@@ -95,7 +95,7 @@ func bubble(t *testing.T, cfg exec.Config, test func(b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{t: t, srv: serve(t), runtime: &runtime{}, heard: make(chan *nats.Msg, 65536)}
 		b.execNC, b.nc = connect(t, b.srv, "exec"), connect(t, b.srv, "node")
-		for _, subject := range []string{wire.AnnounceAll, wire.ReportAll, "belfry.logs.>"} {
+		for _, subject := range []string{wire.DefaultPrefix.AnnounceAll(), wire.DefaultPrefix.ReportAll(), "belfry.logs.>"} {
 			if _, err := b.nc.ChanSubscribe(subject, b.heard); err != nil {
 				t.Fatal(err)
 			}
@@ -154,13 +154,13 @@ func (b *bench) hear(msg *nats.Msg) {
 		b.logs = append(b.logs, lines)
 	case wire.Sender(msg.Subject) != name:
 		b.t.Errorf("a message of %q", wire.Sender(msg.Subject))
-	case msg.Subject == wire.AnnounceSubject(name):
+	case msg.Subject == wire.DefaultPrefix.AnnounceSubject(name):
 		b.told = wire.Announce{}
 		b.read(msg.Data, &b.told)
 	default:
 		var r wire.Report
 		b.read(msg.Data, &r)
-		if msg.Subject != wire.ReportSubject(name, r.Data.Partition) {
+		if msg.Subject != wire.DefaultPrefix.ReportSubject(name, r.Data.Partition) {
 			b.t.Errorf("a report of partition %d on %s", r.Data.Partition, msg.Subject)
 		}
 		b.reports = append(b.reports, r)
@@ -201,7 +201,7 @@ func (b *bench) askOf(a wire.Ask) *wire.Announce {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	msg, err := b.nc.RequestWithContext(ctx, wire.ExecSubject(name, wire.VerbAsk), data)
+	msg, err := b.nc.RequestWithContext(ctx, wire.DefaultPrefix.ExecSubject(name, wire.VerbAsk), data)
 	b.settle()
 	if err != nil {
 		return nil
@@ -216,7 +216,7 @@ func (b *bench) demand(d wire.Demand) {
 	if d.Stream == "" {
 		d.Stream = stream
 	}
-	b.publish(wire.ExecSubject(name, wire.VerbDemand), d)
+	b.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbDemand), d)
 }
 
 // run is a run of partition 1 with its code; change what matters.
@@ -233,20 +233,20 @@ func (b *bench) run(id string, seq uint64) wire.Run {
 func (b *bench) send(runs ...wire.Run) {
 	b.t.Helper()
 	for _, r := range runs {
-		b.publish(wire.RunSubject("default", name), r)
+		b.publish(wire.DefaultPrefix.RunSubject("default", name), r)
 	}
 }
 
 func (b *bench) stored(keys ...wire.Attempt) {
 	b.t.Helper()
-	b.publish(wire.ExecSubject(name, wire.VerbStored), wire.Stored{
+	b.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbStored), wire.Stored{
 		Stream: stream, Incarnation: b.told.Incarnation, Partition: 1, Epoch: 10, Attempts: keys,
 	})
 }
 
 func (b *bench) cancel(id string, attempt int) {
 	b.t.Helper()
-	b.publish(wire.ExecSubject(name, wire.VerbCancel), wire.Cancel{
+	b.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbCancel), wire.Cancel{
 		Stream: stream, Incarnation: b.told.Incarnation, Partition: 1, Epoch: 10, Run: id, Attempt: attempt,
 	})
 }

@@ -60,10 +60,10 @@ func TestStoredCountsOnlyFromTheOwnerOfTheStream(t *testing.T) {
 		} {
 			bad := good
 			change(&bad)
-			b.publish(wire.ExecSubject(name, wire.VerbStored), bad)
+			b.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbStored), bad)
 			b.holds(map[string]wire.HeldState{"r1": wire.HeldEnded})
 		}
-		b.publish(wire.ExecSubject(name, wire.VerbStored), good)
+		b.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbStored), good)
 		b.holds(map[string]wire.HeldState{})
 	})
 }
@@ -146,7 +146,7 @@ func TestCancel(t *testing.T) {
 func TestCancelOfAPastEpochIsIgnored(t *testing.T) {
 	bubble(t, exec.Config{Slots: 1}, func(b *bench) {
 		b.send(b.run("r1", 100))
-		b.publish(wire.ExecSubject(name, wire.VerbCancel), wire.Cancel{
+		b.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbCancel), wire.Cancel{
 			Stream: stream, Incarnation: b.told.Incarnation, Partition: 1, Epoch: 9, Run: "r1", Attempt: 1,
 		})
 		b.holds(map[string]wire.HeldState{"r1": wire.HeldRunning})

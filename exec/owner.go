@@ -76,6 +76,17 @@ func (s *session) expire(now time.Time) {
 	}
 }
 
+// retire forgets the owners whose last partition another one has asked for, alive
+// or dead, so that the new owner has their slots at once.
+func (s *session) retire(by string) {
+	for name := range s.owners {
+		if _, decides := s.fence.lowest(name); !decides && name != by {
+			delete(s.owners, name)
+			s.log.Info("an owner decides for nothing any more: it has no window", "owner", name, "instead", by)
+		}
+	}
+}
+
 // follow begins with a stream. What is held for another one can be stored
 // nowhere any more: it is ended and forgotten.
 func (s *session) follow(stream string) {
@@ -136,9 +147,11 @@ func (s *session) rewindow(now time.Time) {
 
 // demand takes what an owner says waits at it. An epoch below all those that
 // the owner's name decides by is that of a process that was replaced. (An
-// owner's highest epoch may go down, when it gives a partition away.)
+// owner's highest epoch may go down, when it gives a partition away.) Who decides
+// for nothing here was taken from, and does not know it, or has not asked yet: it
+// could claim nothing.
 func (s *session) demand(d *wire.Demand, now time.Time) reason {
-	if lowest, ok := s.fence.lowest(d.Owner); ok && d.Stream == s.fence.stream && d.Epoch < lowest {
+	if lowest, ok := s.fence.lowest(d.Owner); d.Stream == s.fence.stream && (!ok || d.Epoch < lowest) {
 		return refusedEpoch
 	}
 	o, r := s.meet(d.Owner, d.Stream, now)
@@ -176,6 +189,7 @@ func (s *session) ask(a *wire.Ask, now time.Time) reason {
 	for n, epoch := range a.Epochs {
 		s.fence.own(n, epoch, a.Owner)
 	}
+	s.retire(a.Owner)
 	s.assign()
 	s.rewindow(now)
 	return accepted

@@ -27,7 +27,7 @@ func TestPythonThroughTheWire(t *testing.T) {
 	srv := serve(t)
 	nc := connect(t, srv, "node")
 	heard := make(chan *nats.Msg, 4096)
-	for _, subject := range []string{wire.AnnounceAll, wire.ReportAll} {
+	for _, subject := range []string{wire.DefaultPrefix.AnnounceAll(), wire.DefaultPrefix.ReportAll()} {
 		if _, err := nc.ChanSubscribe(subject, heard); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func (w *wires) ask() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	msg, err := w.nc.Request(wire.ExecSubject(name, wire.VerbAsk), data, 10*time.Second)
+	msg, err := w.nc.Request(wire.DefaultPrefix.ExecSubject(name, wire.VerbAsk), data, 10*time.Second)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (w *wires) send(run, function, code string) {
 	if function == "hangs" {
 		timeout = 300 * time.Millisecond
 	}
-	w.say(wire.RunSubject("default", name), wire.Run{
+	w.say(wire.DefaultPrefix.RunSubject("default", name), wire.Run{
 		Stream: stream, Incarnation: w.inc, Partition: 1, Epoch: 1, ClaimSeq: w.seq, Run: run, Attempt: 1,
 		Function: function, FunctionName: function, Version: 1, Code: &code,
 		User: jsontext.Value(`{"id":"ada","name":"Ada"}`), UserID: "ada", Data: jsontext.Value(`{"to":"bob","n":7}`),
@@ -136,7 +136,7 @@ func (w *wires) next() {
 	w.t.Helper()
 	select {
 	case msg := <-w.heard:
-		if wire.Sender(msg.Subject) != name || msg.Subject == wire.AnnounceSubject(name) {
+		if wire.Sender(msg.Subject) != name || msg.Subject == wire.DefaultPrefix.AnnounceSubject(name) {
 			return
 		}
 		var r wire.Report
@@ -152,7 +152,7 @@ func (w *wires) next() {
 		for _, l := range d.Logs {
 			printed = append(printed, l.Text)
 		}
-		w.say(wire.ExecSubject(name, wire.VerbStored), wire.Stored{
+		w.say(wire.DefaultPrefix.ExecSubject(name, wire.VerbStored), wire.Stored{
 			Stream: stream, Incarnation: w.inc, Partition: 1, Epoch: 1, Attempts: []wire.Attempt{{Run: d.Run, Attempt: d.Attempt}},
 		})
 		if _, twice := w.got[d.Run]; !twice {

@@ -23,7 +23,7 @@ func (s *session) receive() {
 }
 
 func (s *session) handle(msg *nats.Msg) {
-	verb, isExec := strings.CutPrefix(msg.Subject, wire.ExecSubject(s.cfg.Name, ""))
+	verb, isExec := strings.CutPrefix(msg.Subject, s.cfg.Prefix.ExecSubject(s.cfg.Name, ""))
 	r := refusedMalformed
 	switch {
 	case !isExec:

@@ -100,9 +100,9 @@ func TestADuplicateIsRefusedInEveryState(t *testing.T) {
 func TestWhatCannotBeReadIsRefused(t *testing.T) {
 	bubble(t, exec.Config{Slots: 1}, func(b *bench) {
 		for i, subject := range []string{
-			wire.RunSubject("default", name), wire.ExecSubject(name, wire.VerbStored), wire.ExecSubject(name, wire.VerbAsk),
-			wire.ExecSubject(name, wire.VerbDemand), wire.ExecSubject(name, wire.VerbCancel),
-			wire.ExecSubject(name, wire.VerbCheck), wire.ExecSubject(name, "dance"),
+			wire.DefaultPrefix.RunSubject("default", name), wire.DefaultPrefix.ExecSubject(name, wire.VerbStored), wire.DefaultPrefix.ExecSubject(name, wire.VerbAsk),
+			wire.DefaultPrefix.ExecSubject(name, wire.VerbDemand), wire.DefaultPrefix.ExecSubject(name, wire.VerbCancel),
+			wire.DefaultPrefix.ExecSubject(name, wire.VerbCheck), wire.DefaultPrefix.ExecSubject(name, "dance"),
 		} {
 			if err := b.nc.Publish(subject, []byte(`{"run":`)); err != nil {
 				t.Fatal(err)
@@ -244,7 +244,7 @@ func TestTooMuchIsRefused(t *testing.T) {
 		const most = 4 * wire.WindowMax
 		for i := range most + 5 {
 			r := b.run(fmt.Sprint("r", i), uint64(100+i))
-			b.publishOnly(wire.RunSubject("default", name), r)
+			b.publishOnly(wire.DefaultPrefix.RunSubject("default", name), r)
 			if i%1000 == 0 {
 				b.settle()
 			}

@@ -102,7 +102,7 @@ func appendText(b []byte, s string) []byte {
 // publishReport sends a report; nil is none.
 func (s *session) publishReport(partition int, report []byte) {
 	if report != nil {
-		s.publish(wire.ReportSubject(s.cfg.Name, partition), report)
+		s.publish(s.cfg.Prefix.ReportSubject(s.cfg.Name, partition), report)
 	}
 }
 

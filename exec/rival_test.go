@@ -10,7 +10,7 @@ import (
 
 func (b *bench) taken(incarnation string) {
 	b.t.Helper()
-	b.publish(wire.ExecSubject(name, wire.VerbTaken), wire.Taken{Owner: "owner-a", Incarnation: incarnation, SilentMS: 2000})
+	b.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbTaken), wire.Taken{Owner: "owner-a", Incarnation: incarnation, SilentMS: 2000})
 }
 
 func closed(c <-chan struct{}) bool {

@@ -46,7 +46,7 @@ func (s *session) schedule(ctx context.Context, h *held, item wire.Item) (wire.S
 	again := time.NewTicker(s.cfg.ReportEvery)
 	defer again.Stop()
 	for {
-		s.publish(wire.ScheduleSubject(s.cfg.Name, r.Partition), body)
+		s.publish(s.cfg.Prefix.ScheduleSubject(s.cfg.Name, r.Partition), body)
 		select {
 		case a := <-answer:
 			return a, nil

@@ -29,7 +29,7 @@ type told struct {
 func asking(t *testing.T, test func(a *asks)) {
 	bubble(t, exec.Config{Slots: 4}, func(b *bench) {
 		a := &asks{b, make(chan *nats.Msg, 16), make(chan told, 1)}
-		if _, err := b.nc.ChanSubscribe(wire.ScheduleAll, a.asked); err != nil {
+		if _, err := b.nc.ChanSubscribe(wire.DefaultPrefix.ScheduleAll(), a.asked); err != nil {
 			t.Fatal(err)
 		}
 		b.send(b.run("r1", 100))
@@ -57,7 +57,7 @@ func (a *asks) questions() (all []wire.Schedule) {
 		case msg := <-a.asked:
 			var m wire.Schedule
 			a.read(msg.Data, &m)
-			if wire.Sender(msg.Subject) != name || msg.Subject != wire.ScheduleSubject(name, m.Partition) {
+			if wire.Sender(msg.Subject) != name || msg.Subject != wire.DefaultPrefix.ScheduleSubject(name, m.Partition) {
 				a.t.Errorf("a question came on %s", msg.Subject)
 			}
 			all = append(all, m)
@@ -77,7 +77,7 @@ func (a *asks) answer(q wire.Schedule, id string, change func(*wire.Scheduled)) 
 	if change != nil {
 		change(&m)
 	}
-	a.publish(wire.ExecSubject(name, wire.VerbScheduled), m)
+	a.publish(wire.DefaultPrefix.ExecSubject(name, wire.VerbScheduled), m)
 }
 
 func (a *asks) waits() bool { return len(a.told) == 0 }

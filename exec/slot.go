@@ -42,7 +42,7 @@ func (s *session) execute(ctx context.Context, h *held) {
 	r := h.run
 	defer h.stop(nil)
 	out := newOutput(func(chunk []byte) {
-		s.publish(wire.LogsSubject(s.cfg.Name, r.Run, r.Attempt), chunk)
+		s.publish(s.cfg.Prefix.LogsSubject(s.cfg.Name, r.Run, r.Attempt), chunk)
 	}, r.OutputLimit)
 	ended := s.runtime.Run(ctx, &Job{
 		Run: r.Run, Attempt: r.Attempt, Source: r.Source, ScheduledFor: r.ScheduledFor,

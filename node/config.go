@@ -7,6 +7,9 @@ import (
 	"net"
 	"regexp"
 	"time"
+
+	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/external"
 )
 
 // Config says what a node is and where it listens.
@@ -18,6 +21,9 @@ type Config struct {
 	NATSAddr, HTTPAddr, RaftAddr string
 	// Cluster makes the node a member of a cluster; nil is a node alone.
 	Cluster *ClusterConfig
+	// Prefix is the first token of all subjects and, in capitals, the beginning of
+	// the streams' names. Defaults to belfry.
+	Prefix string
 	// DontListen opens no port: a program that embeds a node talks to it through
 	// CallerConn. The addresses mean nothing then, and HTTP is not served.
 	DontListen bool
@@ -64,10 +70,32 @@ type ClusterConfig struct {
 	// Join are Raft addresses of members; the node's own may be among them.
 	Join []string
 	// Expect forms a new cluster once that many nodes that belong to none have
-	// met. 0 joins one that there is.
+	// met. 0 joins one that there is; 1, with External only, is this node alone.
 	Expect int
+	// External is the NATS that the nodes meet on in place of servers of their
+	// own; nil runs those. NATSAddr and Addr mean nothing then.
+	External *ExternalConfig
 	// Insecure lets other machines reach the node, which anybody may then use.
 	Insecure bool
+}
+
+// ExternalConfig is a NATS that others run. See external.Config.
+type ExternalConfig struct {
+	URL, Creds string
+	Replicas   int
+}
+
+// external is the NATS that others run, nil if none is.
+func (c Config) external() *ExternalConfig {
+	if c.Cluster == nil {
+		return nil
+	}
+	return c.Cluster.External
+}
+
+func (c Config) externalConfig() external.Config {
+	e := c.external()
+	return external.Config{URL: e.URL, Creds: e.Creds, Replicas: e.Replicas, Logger: c.Logger}
 }
 
 // Name is the name of a standalone node and of its executor.
@@ -97,7 +125,7 @@ const (
 func (c Config) WithDefaults() Config {
 	for field, value := range map[*string]string{
 		&c.NATSAddr: "127.0.0.1:4222", &c.HTTPAddr: "127.0.0.1:8420", &c.RaftAddr: "127.0.0.1:7420",
-		&c.Python: "python3", &c.Version: "0.0.0",
+		&c.Python: "python3", &c.Version: "0.0.0", &c.Prefix: string(api.DefaultPrefix),
 	} {
 		if *field == "" {
 			*field = value
@@ -125,6 +153,14 @@ func (c Config) Validate() error {
 	if c.Idle < idleMin {
 		return fmt.Errorf("an idle interval of %s is too short: use %s or more", c.Idle, idleMin)
 	}
+	if !api.SubjectPrefix(c.Prefix).Valid() {
+		return fmt.Errorf("--prefix %q cannot be used: give 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", c.Prefix)
+	}
+	if c.external() != nil {
+		if err := c.externalConfig().Validate(); err != nil {
+			return err
+		}
+	}
 	if err := c.validateAddresses(); err != nil && !c.DontListen {
 		return err
 	}
@@ -138,13 +174,17 @@ func (c Config) Validate() error {
 }
 
 func (c Config) validateAddresses() error {
-	addresses := []struct{ flag, addr string }{
-		{"--nats-addr", c.NATSAddr}, {"--http-addr", c.HTTPAddr}, {"--raft-addr", c.RaftAddr},
+	type address struct{ flag, addr string }
+	addresses := []address{{"--http-addr", c.HTTPAddr}, {"--raft-addr", c.RaftAddr}}
+	if c.external() == nil {
+		addresses = append([]address{{"--nats-addr", c.NATSAddr}}, addresses...)
 	}
 	insecure := false
 	if c.Cluster != nil {
-		addresses = append(addresses, struct{ flag, addr string }{"--cluster-addr", c.Cluster.Addr})
 		insecure = c.Cluster.Insecure
+		if c.external() == nil {
+			addresses = append(addresses, address{"--cluster-addr", c.Cluster.Addr})
+		}
 	}
 	for _, a := range addresses {
 		err := loopback(a.addr)
@@ -163,49 +203,6 @@ func (c Config) validateAddresses() error {
 	return c.Cluster.validateAdvertise()
 }
 
-// validateAdvertise reports what cannot be called, or must not be.
-func (c *ClusterConfig) validateAdvertise() error {
-	if c == nil || c.Advertise == "" {
-		return nil
-	}
-	if net.ParseIP(c.Advertise) == nil && !hostPattern.MatchString(c.Advertise) {
-		return fmt.Errorf("--advertise %s: give a host without a port, such as 10.0.0.1: the ports are those of the addresses", c.Advertise)
-	}
-	addr := net.JoinHostPort(c.Advertise, "1")
-	if err := loopback(addr); errors.Is(err, errNotLoopback) && !c.Insecure {
-		return fmt.Errorf("--advertise %s: %w", c.Advertise, errSayInsecure)
-	}
-	return nil
-}
-
-// call is the address under which others reach what listens on addr.
-func (c Config) call(addr string) string {
-	if c.Cluster == nil || c.Cluster.Advertise == "" {
-		return addr
-	}
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr // Validate says so
-	}
-	return net.JoinHostPort(c.Cluster.Advertise, port)
-}
-
-// callHTTP is as call, for what the others only tell of: where HTTP keeps to
-// one address, that is the one.
-func (c Config) callHTTP() string {
-	if everywhere(c.HTTPAddr) {
-		return c.call(c.HTTPAddr)
-	}
-	return c.HTTPAddr
-}
-
-// everywhere says that an address stands for all that the machine has.
-func everywhere(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "" || ip != nil && ip.IsUnspecified())
-}
-
 func (c *ClusterConfig) validate(raft string) error {
 	switch {
 	case c == nil:
@@ -214,8 +211,14 @@ func (c *ClusterConfig) validate(raft string) error {
 		return fmt.Errorf("--name %q cannot be used: give 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", c.Name)
 	case c.Name == Name:
 		return fmt.Errorf("--name %s is that of a node alone: choose another", Name)
-	case c.Expect != 0 && c.Expect != 3 && c.Expect != 5:
+	case c.Expect == 1 && c.External == nil:
+		return errors.New("--bootstrap-expect 1: a cluster of one node needs a NATS of its own: name it with --nats, or run belfry up")
+	case c.Expect == 1 && (len(c.Join) > 1 || len(c.Join) == 1 && c.Join[0] != raft):
+		return errors.New("--bootstrap-expect 1 forms a cluster of this node alone: leave --join out")
+	case c.Expect != 0 && c.Expect != 1 && c.Expect != 3 && c.Expect != 5:
 		return fmt.Errorf("--bootstrap-expect %d: a cluster begins with 3 or 5 nodes", c.Expect)
+	case c.Expect == 1:
+		return nil
 	case len(c.Join) == 0:
 		return errors.New("a node needs others to meet: name their --raft-addr with --join")
 	case len(c.Join) == 1 && c.Join[0] == raft: // as others call it
@@ -231,12 +234,9 @@ func (c *ClusterConfig) validate(raft string) error {
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
-
 var (
-	errSayAdvertise = errors.New("others cannot call this address: say with --advertise under which host they reach this node")
-	errNotLoopback  = errors.New("this is not a loopback address: Belfry has no security yet, so only loopback is served")
-	errSayInsecure  = errors.New("this is not a loopback address, and Belfry has no security yet, so whoever reaches it may do everything: use a loopback address, or say --insecure")
+	errNotLoopback = errors.New("this is not a loopback address: Belfry has no security yet, so only loopback is served")
+	errSayInsecure = errors.New("this is not a loopback address, and Belfry has no security yet, so whoever reaches it may do everything: use a loopback address, or say --insecure")
 )
 
 // loopback refuses every address that other machines could reach.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oklog/ulid/v2"
+
+	"github.com/belfryhq/belfry/node/api"
 )
 
 // directory is a data directory in use.
@@ -29,6 +32,10 @@ type identity struct {
 	// Instance names the directory itself, in a cluster: the name of a node whose
 	// directory was lost is never taken for that node.
 	Instance string `json:"instance,omitzero"`
+	// Prefix of subjects and streams; absent for the default one.
+	Prefix string `json:"prefix,omitzero"`
+	// External says that its streams are on a NATS that others run.
+	External bool `json:"external,omitzero"`
 	// Removed says that its cluster has removed the node, for good.
 	Removed bool `json:"removed,omitzero"`
 }
@@ -36,33 +43,60 @@ type identity struct {
 const (
 	identityFile   = "belfry.json"
 	lockFile       = "belfry.lock"
+	snapshotFile   = "snapshot"
 	modeStandalone = "standalone"
 	modeClustered  = "clustered"
 	formatNow      = 1
 )
 
+// identity is what the data directory of this node must belong to.
+func (n *Node) identity() identity {
+	is := identity{Mode: modeStandalone, Node: n.cfg.name(), External: n.cfg.external() != nil}
+	if n.cfg.Cluster != nil {
+		is.Mode = modeClustered
+	}
+	if n.cfg.Prefix != string(api.DefaultPrefix) {
+		is.Prefix = n.cfg.Prefix
+	}
+	return is
+}
+
 // openDirectory makes or takes the data directory of a node, for this process
-// alone.
-func openDirectory(path, node string, clustered bool) (*directory, error) {
+// alone; as says what it must belong to.
+func openDirectory(path string, as identity) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory %s cannot be made (%w): choose another with --data", path, cause(err))
 	}
+	lock, err := lockDirectory(path, "--data")
+	if err != nil {
+		return nil, err
+	}
+	d := &directory{path: path, lock: lock}
+	err = d.becoming()
+	if err == nil {
+		err = d.identify(as)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// lockDirectory takes a directory that exists for this process alone, and notes
+// which that is. The flag is the one that named it.
+func lockDirectory(path, flag string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("data directory %s is not writable (%w): choose another with --data", path, cause(err))
+		return nil, fmt.Errorf("data directory %s is not writable (%w): choose another with %s", path, cause(err), flag)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(lock.Name()) // for the message only
-		return nil, errors.Join(fmt.Errorf("data directory %s is in use by another belfry (process %s): stop it, or choose another with --data", path, strings.TrimSpace(string(holder))), lock.Close())
-	}
-	d := &directory{path: path, lock: lock}
-	if err := d.identify(node, clustered); err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(fmt.Errorf("data directory %s is in use by another belfry (process %s): stop it, or choose another with %s", path, strings.TrimSpace(string(holder)), flag), lock.Close())
 	}
 	if err := errors.Join(lock.Truncate(0), writeAt(lock, fmt.Sprintln(os.Getpid()))); err != nil {
-		return nil, errors.Join(fmt.Errorf("data directory %s is not writable (%w): choose another with --data", path, err), d.close())
+		return nil, errors.Join(fmt.Errorf("data directory %s is not writable (%w): choose another with %s", path, err, flag), lock.Close())
 	}
-	return d, nil
+	return lock, nil
 }
 
 func writeAt(f *os.File, text string) error {
@@ -80,10 +114,11 @@ func cause(err error) error {
 }
 
 // identify reads belfry.json, or writes it into an empty directory.
-func (d *directory) identify(node string, clustered bool) error {
-	is := identity{Mode: modeStandalone, Node: node, Format: formatNow}
+func (d *directory) identify(is identity) error {
+	clustered := is.Mode == modeClustered
+	is.Format = formatNow
 	if clustered {
-		is.Mode, is.Instance = modeClustered, ulid.Make().String()
+		is.Instance = ulid.Make().String()
 	}
 	file := filepath.Join(d.path, identityFile)
 	raw, err := os.ReadFile(file)
@@ -112,8 +147,14 @@ func (d *directory) identify(node string, clustered bool) error {
 		return fmt.Errorf("data directory %s belongs to a %s node: start it with \"belfry up\", or choose another with --data", d.path, found.Mode)
 	case found.Mode != is.Mode:
 		return fmt.Errorf("data directory %s belongs to a %s node: start it with \"belfry node\", or choose another with --data", d.path, found.Mode)
-	case found.Node != node:
-		return fmt.Errorf("data directory %s belongs to node %s, not %s: give that --name, or choose another directory with --data", d.path, found.Node, node)
+	case found.Node != is.Node:
+		return fmt.Errorf("data directory %s belongs to node %s, not %s: give that --name, or choose another directory with --data", d.path, found.Node, is.Node)
+	case found.Prefix != is.Prefix:
+		return fmt.Errorf("data directory %s belongs to a Belfry with --prefix %s, not %s: give that, or choose another directory with --data", d.path, prefixOf(found), prefixOf(is))
+	case found.External && !is.External:
+		return fmt.Errorf("data directory %s is of a node whose streams are on a NATS of your own: name that with --nats, or choose another directory with --data", d.path)
+	case found.External != is.External:
+		return fmt.Errorf("data directory %s is of a node that runs NATS itself: leave --nats out, or choose another directory with --data", d.path)
 	case found.Format != formatNow:
 		return fmt.Errorf("data directory %s has format %d, this version of belfry knows %d: use the version that wrote it", d.path, found.Format, formatNow)
 	case found.Removed:
@@ -122,6 +163,8 @@ func (d *directory) identify(node string, clustered bool) error {
 	d.is = found
 	return nil
 }
+
+func prefixOf(is identity) string { return cmp.Or(is.Prefix, string(api.DefaultPrefix)) }
 
 // write keeps the identity.
 func (d *directory) write(is identity) error {
@@ -144,7 +187,9 @@ func (d *directory) replace(name string, content []byte) error {
 	return errors.Join(err, f.Sync(), f.Close(), os.Rename(temporary, file))
 }
 
-func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
+func (d *directory) join(names ...string) string {
+	return filepath.Join(d.path, filepath.Join(names...))
+}
 
 // close gives the directory free.
 func (d *directory) close() error { return d.lock.Close() }

@@ -14,10 +14,12 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec/credential"
+	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
 	"github.com/belfryhq/belfry/node/coordinator"
+	"github.com/belfryhq/belfry/node/external"
 )
 
 const (
@@ -48,10 +50,13 @@ func (n *Node) self() cluster.Member {
 	if n.raft != nil {
 		m.Raft = n.raft.Addr()
 	}
-	if n.cfg.Cluster != nil {
+	switch {
+	case n.cfg.external() != nil:
+		m.NATS, m.HTTP = external.Shown(n.cfg.external().URL), n.cfg.callHTTP()
+	case n.cfg.Cluster != nil:
 		m.NATS, m.HTTP, m.Cluster = "nats://"+n.cfg.call(n.cfg.NATSAddr), n.cfg.callHTTP(), n.cfg.call(n.cfg.Cluster.Addr)
-	} else {
-		m.NATS, m.HTTP = n.broker.ClientURL(), n.httpAddr()
+	default:
+		m.NATS, m.HTTP = n.nats.ClientURL(), n.httpAddr()
 	}
 	return m
 }
@@ -59,8 +64,13 @@ func (n *Node) self() cluster.Member {
 // meet has Raft form or join a cluster.
 func (n *Node) meet(cfg *cluster.Config) {
 	cfg.Bootstrap = false
+	cfg.Speaks = cluster.Speaks{Events: cluster.Both(eventlog.Schema()), Executors: cluster.Both(wire.Version)}
 	cfg.Self, cfg.Join, cfg.Expect = n.self(), n.cfg.Cluster.Join, n.cfg.Cluster.Expect
 	cfg.Advertise, cfg.Insecure = n.cfg.Cluster.Advertise, n.cfg.Cluster.Insecure
+	cfg.Self.Brings = n.brings
+	if cfg.Expect == 1 {
+		cfg.Join = []string{n.cfg.call(n.cfg.RaftAddr)} // it meets itself
+	}
 }
 
 // route makes the NATS server one of the cluster's. It begins when Raft has
@@ -72,6 +82,9 @@ func (n *Node) route(ctx context.Context, cfg *broker.Config) error {
 	password, err := n.raft.PutSecret(ctx, secretRoutes, cluster.Secret(base64.StdEncoding.EncodeToString(drawn)))
 	if err != nil {
 		return fmt.Errorf("agree on a password of the nats servers: %w", err)
+	}
+	if err := n.waitOffer(ctx); err != nil {
+		return err
 	}
 	if cfg.ExecutorSecret, err = n.shareExecutors(ctx); err != nil {
 		return err
@@ -141,14 +154,17 @@ func (n *Node) waitServers(ctx context.Context) error {
 }
 
 func (n *Node) replicas() int {
-	if n.cfg.Cluster == nil {
+	switch {
+	case n.cfg.external() != nil:
+		return n.external.Replicas()
+	case n.cfg.Cluster == nil:
 		return 1
 	}
 	return replicas
 }
 
 func (n *Node) streamConfig() eventstream.Config {
-	cfg := eventstream.Config{Logger: n.cfg.Logger, Replicas: n.replicas()}
+	cfg := eventstream.Config{Prefix: n.prefix(), Logger: n.cfg.Logger, Replicas: n.replicas()}
 	if n.cfg.Cluster != nil {
 		// The same again costs nothing, and a leader that has just died costs no
 		// more than its successor's election.
@@ -157,18 +173,28 @@ func (n *Node) streamConfig() eventstream.Config {
 	return cfg
 }
 
-// createStream makes the event stream.
-func (n *Node) createStream(ctx context.Context, cfg eventstream.Config) error {
-	return n.patiently(ctx, "make the event stream", func() error { return eventstream.Create(ctx, n.nc, cfg) })
+// createStream makes the event stream, or waits for the node that brings it.
+func (n *Node) createStream(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (cluster.Stream, error) {
+	if stream.From != "" {
+		return n.waitBrought(ctx, stream)
+	}
+	begun := time.Now()
+	return stream, n.patiently(ctx, "make the event stream", func() error {
+		err := eventstream.Create(ctx, n.nc, cfg)
+		if errors.Is(err, eventstream.ErrNoServers) && n.external != nil && time.Since(begun) > gonePatience {
+			return final{fmt.Errorf("%w: start %d NATS servers with JetStream, or say --nats-replicas 1", err, cfg.Replicas)}
+		}
+		return err
+	})
 }
 
 // patiently does what needs most of the cluster's servers, again until it is
 // done: while they elect who leads, nothing answers. A node alone tries once,
-// and damage does not get better.
+// and neither damage nor settings get better.
 func (n *Node) patiently(ctx context.Context, what string, do func() error) error {
 	for {
 		err := do()
-		if err == nil || n.cfg.Cluster == nil || errors.Is(err, eventlog.ErrDamaged) || ctx.Err() != nil {
+		if err == nil || n.cfg.Cluster == nil || isFinal(err) || ctx.Err() != nil {
 			return err
 		}
 		n.cfg.Logger.Info("the cluster does not do it yet; trying again", "what", what, "error", err)
@@ -180,6 +206,16 @@ func (n *Node) patiently(ctx context.Context, what string, do func() error) erro
 	}
 }
 
+// final is an error that was waited for long enough.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
+
+func isFinal(err error) bool {
+	_, waited := errors.AsType[final](err)
+	return waited || errors.Is(err, eventlog.ErrDamaged) || errors.Is(err, eventstream.ErrSettings)
+}
+
 // startCoordinator takes part in who owns what. Its end is the first thing that
 // Stop does.
 func (n *Node) startCoordinator() error {
@@ -188,8 +224,8 @@ func (n *Node) startCoordinator() error {
 	}
 	var err error
 	n.coordinator, err = coordinator.New(coordinator.Config{
-		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Agreement: n.raft, Mover: n.scheduler,
-		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Gone: n.raft.Gone, Logger: n.cfg.Logger,
+		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Prefix: n.cfg.Prefix, Agreement: n.raft, Mover: n.scheduler,
+		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Gone: n.raft.Gone, Hold: n.scheduler.HoldClaims, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -220,19 +256,19 @@ func (n *Node) leave() {
 
 // stepDown has other servers lead what this one leads.
 func (n *Node) stepDown() {
-	if n.expulsion() != nil {
-		return // it leads nothing any more
+	if n.expulsion() != nil || n.broker == nil {
+		return // it leads nothing any more, or never did
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stepDownTimeout)
 	defer cancel()
-	if err := n.broker.StepDown(ctx, eventlog.Stream, outputStream); err != nil {
+	if err := n.broker.StepDown(ctx, n.streams()...); err != nil {
 		n.cfg.Logger.Warn("nats hands over by itself", "error", err)
 	}
 }
 
 // status fills what only the cluster knows of cluster.status.
 func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
-	st.Leader = n.raft.Leader()
+	st.Leader, st.ExternalNATS = n.raft.Leader(), n.external != nil
 	state := n.raft.State()
 	st.Removed = slices.Sorted(maps.Keys(state.Removed))
 	for _, name := range slices.Sorted(maps.Keys(state.Members)) {

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// membersMin is how many nodes a removal must leave: the streams want so many.
+	// membersMin is how many nodes a removal must leave: the streams want so many,
+	// but for those that are on a NATS which others run.
 	membersMin = replicas
 	// transferTimeout bounds the wait for who leads after a transfer.
 	transferTimeout = 3 * time.Second
@@ -132,7 +133,10 @@ func (m *members) known(state cluster.State, name, field string) *api.Error {
 // enough refuses a removal after which too few nodes would be left, or too few
 // that live.
 func (m *members) enough(state cluster.State, without string) *api.Error {
-	left, alive := 0, 0
+	left, alive, least := 0, 0, membersMin
+	if m.node.cfg.external() != nil {
+		least = 1
+	}
 	for name := range state.Members {
 		if name == without || state.Leaving[name] {
 			continue
@@ -142,10 +146,10 @@ func (m *members) enough(state cluster.State, without string) *api.Error {
 		}
 	}
 	switch {
-	case left < membersMin:
-		return api.Errorf(api.IllegalTransition, "name", "without %s the cluster would have %d nodes, and needs %d to lose one and go on: let another one join first, see belfry cluster join", without, left, membersMin)
-	case alive < membersMin:
-		return api.Errorf(api.IllegalTransition, "name", "without %s only %d nodes would be alive, and the streams need %d: start those that are not first", without, alive, membersMin)
+	case left < least:
+		return api.Errorf(api.IllegalTransition, "name", "without %s the cluster would have %d nodes, and needs %d to lose one and go on: let another one join first, see belfry cluster join", without, left, least)
+	case alive < least:
+		return api.Errorf(api.IllegalTransition, "name", "without %s only %d nodes would be alive, and the streams need %d: start those that are not first", without, alive, least)
 	}
 	return nil
 }

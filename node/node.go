@@ -13,12 +13,13 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
 	"github.com/belfryhq/belfry/exec"
-	"github.com/belfryhq/belfry/exec/credential"
 	"github.com/belfryhq/belfry/exec/python"
+	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
 	"github.com/belfryhq/belfry/node/coordinator"
+	"github.com/belfryhq/belfry/node/external"
 	"github.com/belfryhq/belfry/node/scheduler"
 	"github.com/belfryhq/belfry/node/service"
 	"github.com/belfryhq/belfry/node/web"
@@ -31,11 +32,15 @@ type Node struct {
 
 	dir       *directory
 	raft      *cluster.Cluster
-	broker    *broker.Broker
-	nc        *nats.Conn // of the node's identity
+	nats      meeting
+	external  *external.NATS // nats, if others run it; nil if it is our own server
+	broker    *broker.Broker // nats, if it is our own server; nil if others run it
+	nc        *nats.Conn     // of the node's identity
 	log       *eventstream.Log
 	scheduler *scheduler.Scheduler
 	web       *web.Server
+	// brings is the id of the stream that Init moves into a cluster; else "".
+	brings string
 	// coordinator is nil in a node alone.
 	coordinator *coordinator.Coordinator
 	leavers     removals
@@ -79,7 +84,7 @@ func (n *Node) Start(ctx context.Context) error {
 
 func (n *Node) start(ctx context.Context) error {
 	// 1. The data directory is ours alone, and a standalone node's.
-	dir, err := openDirectory(n.cfg.DataDir, n.cfg.name(), n.cfg.Cluster != nil)
+	dir, err := openDirectory(n.cfg.DataDir, n.identity())
 	if err != nil {
 		return err
 	}
@@ -94,6 +99,11 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	}
 
+	// A NATS of others is looked at before the members agree on anything.
+	if err := n.lookAtNATS(ctx); err != nil {
+		return err
+	}
+
 	// 3. Raft knows whether there was ever a stream, and which.
 	if err := n.startRaft(ctx); err != nil {
 		return err
@@ -101,7 +111,7 @@ func (n *Node) start(ctx context.Context) error {
 	ctx = n.whileMember(ctx)
 
 	// 4. NATS, and in it the log.
-	if err := n.startBroker(ctx); err != nil {
+	if err := n.startNATS(ctx); err != nil {
 		return err
 	}
 	stream, err := n.openStream(ctx)
@@ -133,8 +143,10 @@ func (n *Node) start(ctx context.Context) error {
 
 	// 8. The others may know where we are, and give us our share. Whoever sees us
 	// ready may stop another: our copy of the log must be worth as much as its.
-	if err := n.broker.WaitCurrent(ctx, eventlog.Stream, outputStream); err != nil {
-		return err
+	if n.broker != nil {
+		if err := n.broker.WaitCurrent(ctx, n.streams()...); err != nil {
+			return err
+		}
 	}
 	if err := n.raft.PutMember(ctx, n.self()); err != nil {
 		return err
@@ -226,36 +238,6 @@ func (n *Node) startRaft(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) startBroker(ctx context.Context) error {
-	var secret credential.Secret
-	var err error
-	if !n.cfg.DontListen { // else no executor could come from elsewhere
-		if secret, err = credential.Make(n.dir.join(credential.File)); err != nil {
-			return err
-		}
-	}
-	cfg := broker.Config{
-		Name: n.cfg.name(), Addr: n.cfg.NATSAddr, DontListen: n.cfg.DontListen, StoreDir: n.dir.join("nats"),
-		Executors: []string{n.cfg.name()}, ExecutorSecret: secret, PingEvery: pingIdles * n.cfg.Idle, Logger: n.cfg.Logger,
-	}
-	if n.cfg.Cluster != nil {
-		if err := n.route(ctx, &cfg); err != nil {
-			return err
-		}
-	}
-	if n.broker, err = broker.Start(ctx, cfg); err != nil {
-		return err
-	}
-	n.later(n.broker.Stop)
-	if n.cfg.Cluster != nil {
-		if err := n.waitServers(ctx); err != nil {
-			return err
-		}
-	}
-	n.nc, err = n.broker.NodeConn("node")
-	return err
-}
-
 // openStream finds the event stream, or makes it if there never was one. A
 // stream that existed and is gone is never made anew.
 func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
@@ -267,7 +249,7 @@ func (n *Node) openStream(ctx context.Context) (cluster.Stream, error) {
 	}
 	cfg := n.streamConfig()
 	if stream.Phase != cluster.PhaseCreated {
-		if err := n.createStream(ctx, cfg); err != nil {
+		if stream, err = n.createStream(ctx, cfg, stream); err != nil {
 			return stream, err
 		}
 	}
@@ -293,15 +275,15 @@ func (g gone) Unwrap() error { return g.error }
 func (n *Node) openLog(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (err error) {
 	n.log, err = eventstream.Open(ctx, n.nc, cfg)
 	if errors.Is(err, eventstream.ErrNoStream) {
-		return gone{fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.dir.join("nats"))}
+		return gone{fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.store())}
 	}
 	if err != nil {
 		return err
 	}
 	if err := n.whole(ctx, stream.LowWater); err != nil {
-		return fmt.Errorf("%w (they are in %s)", err, n.dir.join("nats"))
+		return fmt.Errorf("%w (they are in %s)", err, n.store())
 	}
-	return nil
+	return n.replicated(ctx, cfg)
 }
 
 // whole says whether the log is, up to what Raft remembers and from its first
@@ -313,7 +295,7 @@ func (n *Node) whole(ctx context.Context, remembered uint64) error {
 	}
 	info, err := n.log.Info(ctx)
 	if err == nil && info.FirstSeq > 1 {
-		return fmt.Errorf("%w: it begins at sequence %d, what was before it is gone: restore its files or a backup", eventlog.ErrDamaged, info.FirstSeq)
+		return begunLate(info.FirstSeq)
 	}
 	return err
 }
@@ -322,26 +304,26 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 	var err error
 	n.scheduler, err = scheduler.New(scheduler.Config{
 		Node: n.cfg.name(), Process: n.process, Version: n.cfg.Version,
-		Log: n.log, Alone: n.cfg.Cluster == nil, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
-		SnapshotFile: n.dir.join("snapshot"), Housekeeping: n.cfg.Idle, AnnounceEvery: n.cfg.Idle, Logger: n.cfg.Logger,
+		Prefix: wire.Prefix(n.cfg.Prefix), Log: n.log, Alone: n.cfg.Cluster == nil, Stream: stream.ID, LowWater: stream.LowWater, Bus: bus{n.nc},
+		SnapshotFile: n.dir.join(snapshotFile), Housekeeping: n.cfg.Idle, AnnounceEvery: n.cfg.Idle, Logger: n.cfg.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	n.later(n.scheduler.Stop) // what a start that fails has begun is ended, too
 	if err := n.scheduler.Start(ctx); err != nil {
-		return err
+		return n.foreign(err)
 	}
 	return n.raft.StreamCreated(ctx, stream.ID)
 }
 
 func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
-	nc, err := n.broker.ExecutorConn(n.cfg.name())
+	nc, err := n.nats.ExecutorConn(n.cfg.name())
 	if err != nil {
 		return err
 	}
 	executor, err := exec.New(exec.Config{
-		Name: n.cfg.name(), Slots: n.cfg.Slots, AnnounceEvery: n.cfg.Idle, OwnerSilence: ownerIdles * n.cfg.Idle, Logger: n.cfg.Logger,
+		Prefix: wire.Prefix(n.cfg.Prefix), Name: n.cfg.name(), Slots: n.cfg.Slots, AnnounceEvery: n.cfg.Idle, OwnerSilence: ownerIdles * n.cfg.Idle, Logger: n.cfg.Logger,
 	}, nc, runtime)
 	if err != nil {
 		return err
@@ -369,12 +351,12 @@ func (n *Node) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output, err := openOutput(ctx, js, n.replicas(), n.broker.MaxStore(), n.cfg.Logger)
+	output, err := openOutput(ctx, js, n.outputConfig())
 	if err != nil {
 		return err
 	}
 	n.later(output.wakers.close)
-	callers, err := n.broker.ServiceConn("api")
+	callers, err := n.nats.ServiceConn("api")
 	if err != nil {
 		return err
 	}
@@ -384,13 +366,16 @@ func (n *Node) startService(ctx context.Context) error {
 		name, others = n.cfg.name(), &members{node: n}
 	}
 	s := service.New(service.Config{
-		Callers: callers, Node: n.nc, Name: name, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
+		Callers: callers, Node: n.nc, Prefix: wire.Prefix(n.cfg.Prefix), Name: name, Scheduler: n.scheduler, Log: n.log, Version: n.cfg.Version, Logger: n.cfg.Logger,
 		Status: n.status, Members: others, Output: output, Listen: bus{n.nc}.Listen,
 	})
 	if err := s.Start(); err != nil {
 		return err
 	}
 	n.later(s.Stop)
+	if n.broker == nil {
+		return nil // whichever node answers, at a NATS that all share
+	}
 	n.later(n.broker.StopServing)
 	return n.broker.ServeLocally()
 }
@@ -459,17 +444,17 @@ func (n *Node) Ready() string {
 	if n.cfg.DontListen {
 		return fmt.Sprintf("data=%s", n.cfg.DataDir)
 	}
-	return fmt.Sprintf("nats=%s http=http://%s raft=%s data=%s", n.broker.ClientURL(), n.web.Addr(), n.raft.Addr(), n.cfg.DataDir)
+	return fmt.Sprintf("nats=%s http=http://%s raft=%s data=%s", n.nats.ClientURL(), n.web.Addr(), n.raft.Addr(), n.cfg.DataDir)
 }
 
 // CallerConn connects a program that embeds the node to its API, within the
 // process; client.New makes a client of it. It is closed by Stop, and fails
 // before Start has returned and after Stop.
-func (n *Node) CallerConn(name string) (*nats.Conn, error) { return n.broker.CallerConn(name) }
+func (n *Node) CallerConn(name string) (*nats.Conn, error) { return n.nats.CallerConn(name) }
 
 // ExecutorConn connects the executor of the node's Name, within the process: for
 // a program that brings its own, with Config.NoExec. Otherwise as CallerConn.
-func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.broker.ExecutorConn(n.cfg.name()) }
+func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.nats.ExecutorConn(n.cfg.name()) }
 
 // Done is closed when the node has ended by itself: see Err.
 func (n *Node) Done() <-chan struct{} { return n.scheduler.Done() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -18,12 +19,10 @@ import (
 // Limits of the stream that keeps what functions print beyond the 4 KiB that
 // travel with a result. It is a convenience, not history: the oldest goes first.
 const (
-	outputStream  = "BELFRY_LOGS"
-	outputAge     = 7 * 24 * time.Hour
-	outputBytes   = 1 << 30
-	outputShare   = 8 // of a small disk it may fill one in so many
-	outputCount   = 100_000
-	outputSubject = "belfry.logs.>"
+	outputAge   = 7 * 24 * time.Hour
+	outputBytes = 1 << 30
+	outputShare = 8 // of a small disk it may fill one in so many
+	outputCount = 100_000
 	// outputPatience bounds one try of making it.
 	outputPatience = 2 * time.Second
 )
@@ -31,31 +30,47 @@ const (
 // output is the stream of outputs.
 type output struct {
 	stream jetstream.Stream
+	prefix wire.Prefix
 	wakers *wakers
 }
 
+// outputConfig says where the stream of outputs is, and how large it may get.
+type outputConfig struct {
+	name     string
+	prefix   wire.Prefix
+	replicas int
+	most     int64 // bytes that all streams may have
+	log      *slog.Logger
+}
+
+func (n *Node) outputConfig() outputConfig {
+	return outputConfig{outputStream(n.cfg.Prefix), wire.Prefix(n.cfg.Prefix), n.replicas(), n.nats.MaxStore(), n.cfg.Logger}
+}
+
+func outputStream(prefix string) string { return strings.ToUpper(prefix) + "_LOGS" }
+
 // openOutput makes the stream of outputs, or brings its limits up to date. The
 // server sets aside what it may fill, of the most that all streams may.
-func openOutput(ctx context.Context, js jetstream.JetStream, replicas int, most int64, logger *slog.Logger) (*output, error) {
-	limit := min(int64(outputBytes), most/outputShare)
-	if replicas > 1 {
+func openOutput(ctx context.Context, js jetstream.JetStream, is outputConfig) (*output, error) {
+	limit := min(int64(outputBytes), is.most/outputShare)
+	if is.replicas > 1 {
 		limit = outputBytes // the same on all nodes, whatever their disks
 	}
 	cfg := jetstream.StreamConfig{
-		Name: outputStream, Subjects: []string{outputSubject}, Storage: jetstream.FileStorage,
-		Replicas: replicas, MaxAge: outputAge, MaxBytes: limit, MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
+		Name: is.name, Subjects: []string{is.prefix.LogsAll()}, Storage: jetstream.FileStorage,
+		Replicas: is.replicas, MaxAge: outputAge, MaxBytes: limit, MaxMsgs: outputCount, Discard: jetstream.DiscardOld,
 	}
 	stream, err := tryOutput(ctx, js, cfg)
 	// Servers that have just found together may not hear the first question.
-	for err != nil && replicas > 1 && ctx.Err() == nil {
-		logger.Debug("the stream of outputs cannot be made yet; trying again", "error", err)
+	for err != nil && is.replicas > 1 && ctx.Err() == nil {
+		is.log.Debug("the stream of outputs cannot be made yet; trying again", "error", err)
 		time.Sleep(againAfter)
 		stream, err = tryOutput(ctx, js, cfg)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", outputStream, err)
+		return nil, fmt.Errorf("stream %s: %w", is.name, err)
 	}
-	return &output{stream, newWakers(stream, logger)}, nil
+	return &output{stream, is.prefix, newWakers(stream, is.log)}, nil
 }
 
 func tryOutput(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
@@ -66,7 +81,7 @@ func tryOutput(ctx context.Context, js jetstream.JetStream, cfg jetstream.Stream
 
 // Read implements service.Output.
 func (o *output) Read(ctx context.Context, run string, attempt int, from service.OutputPlace, take func(number int, l eventlog.LogLine) bool) (service.OutputPlace, bool, error) {
-	subject, old := wire.LogsSubject("*", run, attempt), false
+	subject, old := o.prefix.LogsSubject("*", run, attempt), false
 	for range wire.OutputChunksMax {
 		m, err := o.stream.GetMsg(ctx, max(from.Seq, 1), jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {

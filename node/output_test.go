@@ -34,13 +34,13 @@ func openTestOutput(t *testing.T) (o *output, store func(chunk string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err = openOutput(t.Context(), js, 1, 1<<30, slog.New(slog.DiscardHandler)); err != nil {
+	if o, err = openOutput(t.Context(), js, outputConfig{"BELFRY_LOGS", "", 1, 1 << 30, slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(o.wakers.close)
 	return o, func(chunk string) {
 		t.Helper()
-		if _, err := js.Publish(t.Context(), wire.LogsSubject("e1", "run_1", 1), []byte(chunk)); err != nil {
+		if _, err := js.Publish(t.Context(), wire.DefaultPrefix.LogsSubject("e1", "run_1", 1), []byte(chunk)); err != nil {
 			t.Fatal(err)
 		}
 	}

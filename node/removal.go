@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/cluster"
 )
@@ -61,17 +61,19 @@ func (n *Node) removeOne(ctx context.Context, state cluster.State, name string) 
 	if step, _ := n.removalStep(name); step == api.StepPartitions || slices.Contains(state.Plan[:], name) {
 		return nil
 	}
-	moved, err := n.moved(ctx, state)
-	if err != nil {
-		return err
-	}
-	if !moved {
-		n.atStep(name, api.StepStreams)
-		return n.evacuate(ctx, name)
-	}
-	n.atStep(name, api.StepMembers)
-	if err := n.broker.RemovePeer(ctx, name); err != nil {
-		return err
+	if n.broker != nil { // else no stream is on a node
+		moved, err := n.moved(ctx, state)
+		if err != nil {
+			return err
+		}
+		if !moved {
+			n.atStep(name, api.StepStreams)
+			return n.evacuate(ctx, name)
+		}
+		n.atStep(name, api.StepMembers)
+		if err := n.broker.RemovePeer(ctx, name); err != nil {
+			return err
+		}
 	}
 	if err := n.raft.Removed(ctx, name); err != nil {
 		return err
@@ -105,7 +107,7 @@ func (n *Node) moved(ctx context.Context, state cluster.State) (bool, error) {
 		_, member := state.Members[name]
 		return member && !state.Leaving[name]
 	}
-	for _, name := range []string{eventlog.Stream, outputStream} {
+	for _, name := range n.streams() {
 		stream, err := js.Stream(ctx, name)
 		if err != nil {
 			return false, fmt.Errorf("look where stream %s is: %w", name, err)
@@ -127,7 +129,7 @@ func (n *Node) moved(ctx context.Context, state cluster.State) (bool, error) {
 // server that knows its old peers is let in again by them.
 func (n *Node) forgetPeers(ctx context.Context, state cluster.State) {
 	for name := range state.Removed {
-		if !n.broker.HasPeer(name) {
+		if n.broker == nil || !n.broker.HasPeer(name) {
 			continue
 		}
 		if err := n.broker.RemovePeer(ctx, name); err != nil && ctx.Err() == nil {
@@ -163,7 +165,8 @@ func (n *Node) atStep(name string, step api.RemovalStep) {
 	n.leavers.steps[name] = step
 }
 
-// expulsion is why this node is no member any more; nil while it is one.
+// expulsion is why this node takes no part any more: it is no member, or its
+// release does not go together with that of the others. It is nil while it does.
 func (n *Node) expulsion() error {
 	if n.coordinator != nil && n.coordinator.Err() != nil {
 		return n.coordinator.Err()
@@ -201,8 +204,12 @@ func (n *Node) watchRemoval(ctx context.Context) {
 	n.scheduler.Fail(n.expulsion())
 }
 
-// noteRemoval has the data directory say that it belongs to no cluster any more.
+// noteRemoval has the data directory say that it belongs to no cluster any more, if
+// that is so: one of another release comes back with the right one.
 func (n *Node) noteRemoval() {
+	if errors.Is(n.expulsion(), cluster.ErrMixed) {
+		return
+	}
 	is := n.dir.is
 	is.Removed = true
 	if err := n.dir.write(is); err != nil {

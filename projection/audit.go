@@ -47,13 +47,20 @@ func (s *State) fault(e *eventlog.Event, at At) string {
 	}
 }
 
-// clusterFault judges openings and moves: a lane gives away only what is its
-// node's.
+// clusterFault judges openings, markers and moves: a lane gives away only what is
+// its node's.
 func (s *State) clusterFault(e *eventlog.Event, at At) string {
 	switch d := e.Data.(type) {
 	case *eventlog.NodeOpened:
 		if e.Subject != at.Lane {
 			return "L7: it opens another node's lane"
+		}
+	case *eventlog.NodeMarked:
+		if e.Subject != at.Lane {
+			return "L7: it marks another node's lane"
+		}
+		if process := s.cluster.Nodes[e.Subject].Process; d.Process != process {
+			return fmt.Sprintf("L7: process %s marks a lane that %q has opened", d.Process, process)
 		}
 	case *eventlog.PartitionsMoved:
 		for _, p := range d.Partitions {

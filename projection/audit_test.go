@@ -34,6 +34,10 @@ func TestTheAuditor(t *testing.T) {
 	move := func(from, to string) eventlog.Event {
 		return eventlog.Event{Subject: from, Revision: 1, Partition: -1, Entity: eventlog.EntityPartitions, Data: &eventlog.PartitionsMoved{From: from, To: to, Partitions: []int{p}}}
 	}
+	opened := eventlog.Event{Subject: "n1", Revision: 1, Partition: -1, Entity: eventlog.EntityNode, Data: &eventlog.NodeOpened{Process: "p1"}}
+	marked := func(process string) eventlog.Event {
+		return eventlog.Event{Subject: "n1", Revision: 2, Prev: 2, Partition: -1, Entity: eventlog.EntityNode, Data: &eventlog.NodeMarked{Process: process}}
+	}
 	head := eventlog.RunHead{Run: eventlog.RunOfItem(id), Attempt: 1, Executor: "x1"}
 	created := event(1, 0, 1, &eventlog.ItemCreated{RunDateTime: 10})
 	claimed := event(2, 2, 10, &eventlog.ItemClaimed{RunHead: head})
@@ -69,6 +73,11 @@ func TestTheAuditor(t *testing.T) {
 		"updated as it runs":    {[]eventlog.Event{genesis, created, claimed, event(3, 3, 12, &eventlog.ItemUpdated{})}, "", "R1"},
 		"a stranger's opening":  {[]eventlog.Event{genesis, {Subject: "n2", Revision: 1, Partition: -1, Entity: eventlog.EntityNode, Data: &eventlog.NodeOpened{}}}, "n1", "L7"},
 		"an opening of its own": {[]eventlog.Event{genesis, {Subject: "n2", Revision: 1, Partition: -1, Entity: eventlog.EntityNode, Data: &eventlog.NodeOpened{}}}, "n2", ""},
+		"a marker":              {[]eventlog.Event{genesis, opened, marked("p1")}, "", ""},
+		"a marker, not opened":  {[]eventlog.Event{genesis, with(marked("p1"), func(e *eventlog.Event) { e.Revision, e.Prev = 1, 0 })}, "", "L7"},
+		"a marker of a process": {[]eventlog.Event{genesis, opened, marked("p0")}, "", "L7"},
+		"a marker elsewhere":    {[]eventlog.Event{genesis, opened, marked("p1")}, "n2", "L7"},
+		"an opening behind one": {[]eventlog.Event{genesis, opened, marked("p1"), with(opened, func(e *eventlog.Event) { e.Revision, e.Prev = 3, 3 })}, "", ""},
 		"a partition too many":  {[]eventlog.Event{genesis, {Subject: "n1", Revision: 1, Partition: -1, Entity: eventlog.EntityPartitions, Data: &eventlog.PartitionsMoved{Partitions: []int{64}}}}, "n1", "N1"},
 	} {
 		t.Run(name, func(t *testing.T) {

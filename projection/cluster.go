@@ -19,12 +19,13 @@ type Ownership struct {
 	Epoch uint64 `cbor:"2,keyasint"` // may be pending for what was just given away
 }
 
-// Node is the process that last opened a lane.
+// Node is the process that last opened a lane, and the last event of the node:
+// that opening, or a marker.
 type Node struct {
 	Process  string `cbor:"1,keyasint"`
 	Version  string `cbor:"2,keyasint"`
 	Revision uint64 `cbor:"3,keyasint"`
-	Seq      uint64 `cbor:"4,keyasint"` // of the opening
+	Seq      uint64 `cbor:"4,keyasint"` // may be pending
 }
 
 // Move is the last move of partitions out of a lane.
@@ -43,6 +44,10 @@ func (s *State) evolveCluster(e *eventlog.Event, at At) {
 				c.Owners[p].Epoch = at.Seq
 			}
 		}
+	case *eventlog.NodeMarked:
+		n := c.Nodes[e.Subject]
+		n.Revision, n.Seq = e.Revision, at.Seq
+		c.Nodes[e.Subject] = n
 	case *eventlog.PartitionsMoved:
 		if c.Stream == "" {
 			c.Stream = d.Stream
@@ -100,6 +105,12 @@ func (c *Cluster) settle(pending, seq uint64) {
 	for p := range c.Owners {
 		if c.Owners[p].Epoch == pending {
 			c.Owners[p].Epoch = seq
+		}
+	}
+	for name, n := range c.Nodes {
+		if n.Seq == pending {
+			n.Seq = seq
+			c.Nodes[name] = n
 		}
 	}
 	for from, m := range c.Moves {

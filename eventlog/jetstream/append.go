@@ -43,8 +43,8 @@ func (l *Log) Append(ctx context.Context, lane string, expect eventlog.Expect, i
 	try, end := l.elections.term(try)
 	defer end()
 	reply, err := l.nc.RequestMsgWithContext(try, &nats.Msg{
-		Subject: eventlog.Subject(lane),
-		Header:  header(expect, id),
+		Subject: l.lanes + lane,
+		Header:  l.header(expect, id),
 		Data:    body,
 	})
 	if err != nil {
@@ -61,18 +61,18 @@ func (l *Log) Append(ctx context.Context, lane string, expect eventlog.Expect, i
 		return 0, unknown(ack.Error)
 	case ack.Duplicate:
 		return 0, unknown(fmt.Errorf("the server took it for a copy of sequence %d", ack.Seq))
-	case ack.Stream != eventlog.Stream || ack.Seq == 0:
+	case ack.Stream != l.stream || ack.Seq == 0:
 		return 0, unknown(fmt.Errorf("acknowledged by stream %q at sequence %d", ack.Stream, ack.Seq))
 	}
 	return ack.Seq, nil
 }
 
 // header is that of a commit.
-func header(expect eventlog.Expect, id string) nats.Header {
+func (l *Log) header(expect eventlog.Expect, id string) nats.Header {
 	h := nats.Header{
 		js.MsgIDHeader:          {id},
 		"Content-Type":          {eventlog.ContentType},
-		js.ExpectedStreamHeader: {eventlog.Stream},
+		js.ExpectedStreamHeader: {l.stream},
 	}
 	if expect.Empty {
 		h[js.ExpectedLastSeqHeader] = []string{"0"}

@@ -36,7 +36,7 @@ type deafConn struct {
 }
 
 func (c *deafConn) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte("HPUB "+eventlog.SubjectPrefix)) {
+	if bytes.Contains(b, []byte("HPUB "+eventlog.DefaultPrefix.LanePrefix())) {
 		c.armed.Store(true)
 	}
 	return c.Conn.Write(b)
@@ -134,7 +134,7 @@ func TestUnknownIsWhatIsNotCleanlyAcknowledged(t *testing.T) {
 	})
 	t.Run("no stream", func(t *testing.T) {
 		l := create(t, startServer(t, t.TempDir()), Config{})
-		if err := l.js.DeleteStream(t.Context(), eventlog.Stream); err != nil {
+		if err := l.js.DeleteStream(t.Context(), eventlog.DefaultPrefix.Stream()); err != nil {
 			t.Fatal(err)
 		}
 		if err := unknown(t, l, eventlog.Expect{}, "x", []byte("[]")); !errors.Is(err, nats.ErrNoResponders) {

@@ -53,7 +53,7 @@ func createReplicated(t *testing.T, nc *nats.Conn, cfg Config) *Log {
 	t.Helper()
 	cfg.Replicas = 3
 	if l, err := Open(t.Context(), nc, cfg); err == nil {
-		if err := l.js.DeleteStream(t.Context(), eventlog.Stream); err != nil {
+		if err := l.js.DeleteStream(t.Context(), eventlog.DefaultPrefix.Stream()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestCluster(t *testing.T) {
 		var last uint64
 		for i := range 300 {
 			if i%100 == 50 {
-				if _, err := l.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventlog.Stream, nil, patience); err != nil {
+				if _, err := l.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventlog.DefaultPrefix.Stream(), nil, patience); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -10,6 +10,8 @@ import (
 
 // Config is how a log is made and used. The zero value is a log on one server.
 type Config struct {
+	// Prefix names the stream and its subjects. Defaults to eventlog.DefaultPrefix.
+	Prefix eventlog.Prefix
 	// Replicas is how many servers hold the stream: 1, 3 or 5. Create makes so
 	// many; Open goes by what it finds. Defaults to 1.
 	Replicas int

@@ -189,7 +189,7 @@ func TestADeletedStreamIsDamage(t *testing.T) {
 	for range 3 {
 		<-arrived
 	}
-	if err := l.js.DeleteStream(t.Context(), eventlog.Stream); err != nil {
+	if err := l.js.DeleteStream(t.Context(), eventlog.DefaultPrefix.Stream()); err != nil {
 		t.Fatal(err)
 	}
 	check := func(what string, err error) {
@@ -216,7 +216,7 @@ func TestAStreamMadeAnewIsDamage(t *testing.T) {
 	put(t, l, "n1", 0, 3)
 	following := make(chan error, 1)
 	go func() { following <- l.Follow(t.Context(), 1, func(eventlog.Message) error { return nil }) }()
-	if err := l.js.DeleteStream(t.Context(), eventlog.Stream); err != nil {
+	if err := l.js.DeleteStream(t.Context(), eventlog.DefaultPrefix.Stream()); err != nil {
 		t.Fatal(err)
 	}
 	nc := connect(t, s)

@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/belfryhq/belfry/eventlog"
 )
 
-// electedSubject is where a server says that it leads the stream from now on.
-const electedSubject = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED." + eventlog.Stream
+// electedPrefix and the stream's name are where a server says that it leads the
+// stream from now on.
+const electedPrefix = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."
 
 // listensAfter is how much later it takes what it is asked: it says so a moment
 // before.
@@ -32,9 +31,9 @@ type elections struct {
 }
 
 // watchElections listens until nc is closed.
-func watchElections(nc *nats.Conn) (*elections, error) {
+func watchElections(nc *nats.Conn, stream string) (*elections, error) {
 	e := &elections{waiting: map[*context.CancelCauseFunc]struct{}{}}
-	_, err := nc.Subscribe(electedSubject, func(*nats.Msg) { time.AfterFunc(listensAfter, e.elected) })
+	_, err := nc.Subscribe(electedPrefix+stream, func(*nats.Msg) { time.AfterFunc(listensAfter, e.elected) })
 	if err != nil {
 		return nil, fmt.Errorf("listen for the stream's leaders: %w", err)
 	}

@@ -23,7 +23,7 @@ func roles(servers []*server.Server) (meta, stream int) {
 		if s.JetStreamIsLeader() {
 			meta = i
 		}
-		if s.JetStreamIsStreamLeader("$G", eventlog.Stream) {
+		if s.JetStreamIsStreamLeader("$G", eventlog.DefaultPrefix.Stream()) {
 			stream = i
 		}
 	}
@@ -39,7 +39,7 @@ func arrange(t *testing.T, servers []*server.Server, l *Log, one bool) (meta, st
 		if meta < 0 || stream < 0 || one == (meta == stream) {
 			return meta >= 0 && stream >= 0
 		}
-		_, _ = l.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventlog.Stream, nil, time.Second)
+		_, _ = l.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventlog.DefaultPrefix.Stream(), nil, time.Second)
 		time.Sleep(50 * time.Millisecond)
 		return false
 	})
@@ -157,7 +157,7 @@ func TestDamageOfSeveralMustLast(t *testing.T) {
 	if err := <-found; err != nil {
 		t.Error(err)
 	}
-	if err := l.js.DeleteStream(t.Context(), eventlog.Stream); err != nil {
+	if err := l.js.DeleteStream(t.Context(), eventlog.DefaultPrefix.Stream()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Info(t.Context()); err == nil || errors.Is(err, eventlog.ErrDamaged) {
@@ -191,7 +191,9 @@ func TestAnElectionIsHeardOf(t *testing.T) {
 		f.until(t, last)
 	}
 	from := time.Now()
-	go func() { _, _ = l.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventlog.Stream, nil, time.Second) }()
+	go func() {
+		_, _ = l.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventlog.DefaultPrefix.Stream(), nil, time.Second)
+	}()
 	for k := 0; ; k++ {
 		last = settle(t, l, last, fmt.Sprint("c", k))
 		if _, leads := roles(servers); leads >= 0 && leads != gone {

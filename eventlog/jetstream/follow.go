@@ -178,7 +178,7 @@ func (f *follower) message(ctx context.Context, m *nats.Msg) error {
 	case seq > f.next:
 		return f.missing(ctx)
 	}
-	if err := f.deliver(message(m.Subject, f.next, m.Header, m.Data)); err != nil {
+	if err := f.deliver(f.log.message(m.Subject, f.next, m.Header, m.Data)); err != nil {
 		return final{err}
 	}
 	_ = f.hole.Judge(nil, 1, time.Time{}) // there is none

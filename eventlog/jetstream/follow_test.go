@@ -83,7 +83,7 @@ func TestFollowSurvivesTheLossOfItsConsumer(t *testing.T) {
 	for range 2 {
 		f.until(t, last)
 		for _, name := range consumers(t, l) {
-			if err := l.js.DeleteConsumer(t.Context(), eventlog.Stream, name); err != nil {
+			if err := l.js.DeleteConsumer(t.Context(), eventlog.DefaultPrefix.Stream(), name); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -95,7 +95,7 @@ func TestFollowSurvivesTheLossOfItsConsumer(t *testing.T) {
 // consumers are the stream's.
 func consumers(t *testing.T, l *Log) []string {
 	t.Helper()
-	stream, err := l.js.Stream(t.Context(), eventlog.Stream)
+	stream, err := l.js.Stream(t.Context(), eventlog.DefaultPrefix.Stream())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestFollowRunsOverManyPulls(t *testing.T) {
 func TestACutFrontIsNotDamage(t *testing.T) {
 	l := create(t, startServer(t, t.TempDir()), quick())
 	last := put(t, l, "n1", 0, 10)
-	stream, err := l.js.Stream(t.Context(), eventlog.Stream)
+	stream, err := l.js.Stream(t.Context(), eventlog.DefaultPrefix.Stream())
 	if err != nil {
 		t.Fatal(err)
 	}

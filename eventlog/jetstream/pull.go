@@ -9,8 +9,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
-
-	"github.com/belfryhq/belfry/eventlog"
 )
 
 const (
@@ -59,7 +57,7 @@ func (f *follower) newPuller(ctx context.Context, inbox string) (*puller, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
-	consumer, err := l.js.CreateConsumer(ctx, eventlog.Stream, js.ConsumerConfig{
+	consumer, err := l.js.CreateConsumer(ctx, l.stream, js.ConsumerConfig{
 		DeliverPolicy:     js.DeliverByStartSequencePolicy,
 		OptStartSeq:       f.next,
 		AckPolicy:         js.AckNonePolicy,
@@ -77,13 +75,13 @@ func (f *follower) newPuller(ctx context.Context, inbox string) (*puller, error)
 // close lets the server forget the consumer at once. Nobody waits for it: one
 // that this does not reach is forgotten after consumerIdle.
 func (p *puller) close() {
-	_ = p.log.nc.Publish("$JS.API.CONSUMER.DELETE."+eventlog.Stream+"."+p.name, nil)
+	_ = p.log.nc.Publish("$JS.API.CONSUMER.DELETE."+p.log.stream+"."+p.name, nil)
 }
 
 func (p *puller) request() error {
 	p.open++
 	p.bytes = 0
-	return p.log.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+eventlog.Stream+"."+p.name, p.inbox, p.body)
+	return p.log.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.log.stream+"."+p.name, p.inbox, p.body)
 }
 
 // handled counts a delivered message; after half a request it asks for another

@@ -7,8 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
-
-	"github.com/belfryhq/belfry/eventlog"
 )
 
 const (
@@ -65,7 +63,7 @@ func (f *follower) newPusher(ctx context.Context, inbox string) (*pusher, error)
 	var resp struct {
 		Error *apiError `json:"error"`
 	}
-	err := l.ask(ctx, "$JS.API.CONSUMER.CREATE."+eventlog.Stream+"."+name, pushRequest{eventlog.Stream, pushConfig{
+	err := l.ask(ctx, "$JS.API.CONSUMER.CREATE."+l.stream+"."+name, pushRequest{l.stream, pushConfig{
 		Name: name, DeliverSubject: inbox, DeliverPolicy: "by_start_sequence", OptStartSeq: f.next,
 		AckPolicy: "none", ReplayPolicy: "instant", FlowControl: true, Heartbeat: int64(l.cfg.Heartbeat),
 		InactiveThreshold: int64(pushIdle), Replicas: 1, MemoryStorage: true, Direct: true,

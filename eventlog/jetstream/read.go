@@ -42,7 +42,8 @@ type infoResponse struct {
 	Error   *apiError `json:"error"`
 	Created time.Time `json:"created"`
 	Config  struct {
-		Replicas int `json:"num_replicas"`
+		Replicas int               `json:"num_replicas"`
+		Metadata map[string]string `json:"metadata"`
 	} `json:"config"`
 	State struct {
 		Messages uint64 `json:"messages"`
@@ -95,32 +96,32 @@ func (l *Log) Get(ctx context.Context, seq uint64) (eventlog.Message, error) {
 
 // Next implements eventlog.Log. The stream's leader answers.
 func (l *Log) Next(ctx context.Context, lane string, seq uint64) (eventlog.Message, error) {
-	return l.get(ctx, getRequest{Seq: seq, NextBySubject: eventlog.Subject(lane)})
+	return l.get(ctx, getRequest{Seq: seq, NextBySubject: l.lanes + lane})
 }
 
 func (l *Log) get(ctx context.Context, req getRequest) (eventlog.Message, error) {
 	var resp getResponse
-	if err := l.ask(ctx, "$JS.API.STREAM.MSG.GET."+eventlog.Stream, req, &resp); err != nil {
+	if err := l.ask(ctx, "$JS.API.STREAM.MSG.GET."+l.stream, req, &resp); err != nil {
 		return eventlog.Message{}, err
 	}
 	switch {
 	case resp.Error != nil:
 		return eventlog.Message{}, l.readError(resp.Error)
 	case resp.Message == nil:
-		return eventlog.Message{}, fmt.Errorf("read %s: the server's answer holds no message", eventlog.Stream)
+		return eventlog.Message{}, fmt.Errorf("read %s: the server's answer holds no message", l.stream)
 	}
 	h, err := nats.DecodeHeadersMsg(resp.Message.Header)
 	if err != nil {
 		return eventlog.Message{}, fmt.Errorf("headers of sequence %d: %w", resp.Message.Seq, err)
 	}
-	return message(resp.Message.Subject, resp.Message.Seq, h, resp.Message.Data), nil
+	return l.message(resp.Message.Subject, resp.Message.Seq, h, resp.Message.Data), nil
 }
 
 // message is a stored commit as it came.
-func message(subject string, seq uint64, h nats.Header, body []byte) eventlog.Message {
+func (l *Log) message(subject string, seq uint64, h nats.Header, body []byte) eventlog.Message {
 	return eventlog.Message{
 		Seq:  seq,
-		Lane: strings.TrimPrefix(subject, eventlog.SubjectPrefix),
+		Lane: strings.TrimPrefix(subject, l.lanes),
 		ID:   h.Get(js.MsgIDHeader),
 		Body: body,
 	}
@@ -141,7 +142,7 @@ func (l *Log) Info(ctx context.Context) (eventlog.Info, error) {
 // look is Info, whomever the leader hears.
 func (l *Log) look(ctx context.Context) (eventlog.Info, error) {
 	var resp infoResponse
-	if err := l.ask(ctx, "$JS.API.STREAM.INFO."+eventlog.Stream, nil, &resp); err != nil {
+	if err := l.ask(ctx, "$JS.API.STREAM.INFO."+l.stream, nil, &resp); err != nil {
 		return eventlog.Info{}, err
 	}
 	if resp.Error != nil {
@@ -150,9 +151,9 @@ func (l *Log) look(ctx context.Context) (eventlog.Info, error) {
 	if resp.Config.Replicas > 1 && resp.Cluster.Leader == "" {
 		return eventlog.Info{}, ErrNoLeader
 	}
-	if !resp.Created.Equal(l.created) {
-		return eventlog.Info{}, l.identity(fmt.Errorf("%w: it is another one, made at %s: restore its files or a backup",
-			eventlog.ErrDamaged, resp.Created.Format(eventlog.TimeLayout)))
+	if made := madeOf(resp.Created, resp.Config.Metadata); made != l.made {
+		return eventlog.Info{}, l.identity(fmt.Errorf("%w: it is another one, %s: restore its files or a backup",
+			eventlog.ErrDamaged, made))
 	}
 	if err := l.identity(nil); err != nil {
 		return eventlog.Info{}, err
@@ -190,10 +191,10 @@ func (l *Log) ask(ctx context.Context, subject string, req, resp any) error {
 	}
 	reply, err := l.request(ctx, subject, body)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", eventlog.Stream, err)
+		return fmt.Errorf("read %s: %w", l.stream, err)
 	}
 	if err := json.Unmarshal(reply.Data, resp); err != nil {
-		return fmt.Errorf("read %s: the server's answer is not understood: %w", eventlog.Stream, err)
+		return fmt.Errorf("read %s: the server's answer is not understood: %w", l.stream, err)
 	}
 	return nil
 }
@@ -254,5 +255,5 @@ func (l *Log) readError(e *apiError) error {
 	case noStream:
 		return l.identity(fmt.Errorf("%w: %w: restore its files or a backup", eventlog.ErrDamaged, ErrNoStream))
 	}
-	return fmt.Errorf("read %s: %w", eventlog.Stream, e)
+	return fmt.Errorf("read %s: %w", l.stream, e)
 }

@@ -140,7 +140,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // blocks are the files that hold the stream's messages.
 func blocks(t testing.TB, dir string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", eventlog.Stream, "msgs", "*.blk"))
+	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", eventlog.DefaultPrefix.Stream(), "msgs", "*.blk"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no blocks of the stream: %v", err)
 	}

@@ -69,7 +69,7 @@ func TestOpenTrustsWhatCreateMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := l.js.Stream(t.Context(), eventlog.Stream)
+	stream, err := l.js.Stream(t.Context(), eventlog.DefaultPrefix.Stream())
 	if err != nil {
 		t.Fatal(err)
 	}

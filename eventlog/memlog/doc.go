@@ -4,7 +4,7 @@
 // imports it. It adds no time of its own: a delay is one that a fault asks for,
 // so that in a synctest bubble a run takes the time of its faults and no more.
 //
-//	New ──▶ stream ◀── Log  of node a, its Faults: lost, ack lost, late, delayed; lag
+//	New ──▶ stream ◀── Log  of node a, its Faults: lost, ack lost, late, delayed; lag; a past
 //	            ▲
 //	            └───── Log  of node b (With), its own Faults
 //	Truncate, Drop: damage, for tests of what looks for it

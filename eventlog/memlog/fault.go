@@ -34,6 +34,10 @@ type Faults struct {
 	BeforeAppend func(lane, id string) Fault
 	// BeforeRead fails a Get, Next or Info with the error that it returns.
 	BeforeRead func() error
+	// Past makes Get, Next and Info those of a leader that was cut off and does
+	// not know it: nothing behind the sequence that it returns is there. 0 is the
+	// present. It is asked after BeforeRead.
+	Past func() uint64
 	// BeforeDeliver says for how long Follow holds back a message: a node that
 	// lags. Order and density stay.
 	BeforeDeliver func(seq uint64) time.Duration

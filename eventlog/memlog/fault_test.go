@@ -3,6 +3,7 @@ package memlog_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,30 @@ func TestFaultsAreANodesOwn(t *testing.T) {
 	}
 	if _, err := log.Get(t.Context(), 1); err != nil {
 		t.Errorf("a read of the other: %v", err)
+	}
+}
+
+// TestALeaderOfThePast: reads know nothing of what came since, until it heals.
+func TestALeaderOfThePast(t *testing.T) {
+	var past atomic.Uint64
+	log := memlog.New(memlog.Faults{})
+	cut := log.With(memlog.Faults{Past: past.Load})
+	for i := range uint64(3) {
+		if _, err := log.Append(t.Context(), "n1", eventlog.Expect{LaneSeq: i}, "c", []byte("[]")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ past, last uint64 }{{0, 3}, {2, 2}, {9, 3}, {0, 3}} {
+		past.Store(c.past)
+		info, err := cut.Info(t.Context())
+		if err != nil || info.LastSeq != c.last || info.Check(c.last) != nil {
+			t.Errorf("past %d: it tells %+v, %v", c.past, info, err)
+		}
+		_, get := cut.Get(t.Context(), 3)
+		_, next := cut.Next(t.Context(), "n1", 3)
+		if known := c.last == 3; known != (get == nil) || known != (next == nil) {
+			t.Errorf("past %d: message 3: %v, %v", c.past, get, next)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package memlog
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
@@ -102,8 +103,8 @@ func (l *Log) Get(ctx context.Context, seq uint64) (eventlog.Message, error) {
 		return eventlog.Message{}, err
 	}
 	m, ok := l.stream.get(seq)
-	if !ok {
-		return m, eventlog.ErrNotFound
+	if !ok || m.Seq > l.present() {
+		return eventlog.Message{}, eventlog.ErrNotFound
 	}
 	return m, nil
 }
@@ -114,8 +115,8 @@ func (l *Log) Next(ctx context.Context, lane string, seq uint64) (eventlog.Messa
 		return eventlog.Message{}, err
 	}
 	m, ok := l.stream.next(lane, seq)
-	if !ok {
-		return m, eventlog.ErrNotFound
+	if !ok || m.Seq > l.present() {
+		return eventlog.Message{}, eventlog.ErrNotFound
 	}
 	return m, nil
 }
@@ -125,7 +126,22 @@ func (l *Log) Info(ctx context.Context) (eventlog.Info, error) {
 	if err := l.read(ctx); err != nil {
 		return eventlog.Info{}, err
 	}
-	return l.stream.info(), nil
+	i := l.stream.info()
+	if last := l.present(); i.LastSeq > last {
+		i.Messages -= i.LastSeq - last // a leader's past has no holes
+		i.LastSeq = last
+	}
+	return i, nil
+}
+
+// present is the last sequence that reads may know.
+func (l *Log) present() uint64 {
+	if l.faults.Past != nil {
+		if seq := l.faults.Past(); seq > 0 {
+			return seq
+		}
+	}
+	return math.MaxUint64
 }
 
 // Integrity says whether the stream is whole: Info and its Check.

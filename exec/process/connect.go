@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -42,10 +43,23 @@ func backoff(n int) time.Duration {
 	return pause - rand.N(pause/2)
 }
 
-// connect connects to the node, trying until ctx ends; then the connection mends
-// itself for as long as it is open. Credentials that are refused at the start are
-// an error; later they are logged, as the node may be being restored.
-func (p *Process) connect(ctx context.Context, secret credential.Secret) (*nats.Conn, error) {
+// identify is how the process proves who it is: to a node by the key that the
+// node's secret gives its name, to an external NATS as that wants it. What is
+// missing on this machine is an error.
+func (p *Process) identify() (options []nats.Option, err error) {
+	if p.cfg.External {
+		if p.cfg.Creds != "" {
+			if _, err := os.Stat(p.cfg.Creds); err != nil {
+				return nil, fmt.Errorf("--nats-creds: %w: name a file with credentials", err)
+			}
+			options = append(options, nats.UserCredentials(p.cfg.Creds))
+		}
+		return options, nil
+	}
+	secret, err := credential.Read(p.cfg.Credentials)
+	if err != nil {
+		return nil, err
+	}
 	key, err := secret.Key(p.cfg.Name)
 	if err != nil {
 		return nil, err
@@ -54,10 +68,16 @@ func (p *Process) connect(ctx context.Context, secret credential.Secret) (*nats.
 	if err != nil {
 		return nil, fmt.Errorf("public key: %w", err)
 	}
+	return []nats.Option{nats.Nkey(public, key.Sign)}, nil
+}
+
+// connect connects to the node, trying until ctx ends; then the connection mends
+// itself for as long as it is open. Credentials that are refused at the start are
+// an error; later they are logged, as the node may be being restored.
+func (p *Process) connect(ctx context.Context, identify []nats.Option) (*nats.Conn, error) {
 	log := p.cfg.Logger.With("executor", p.cfg.Name)
-	options := []nats.Option{
+	options := append([]nats.Option{
 		nats.Name(p.cfg.Name), // tells the server whose key it is
-		nats.Nkey(public, key.Sign),
 		nats.CustomInboxPrefix("_INBOX_" + p.cfg.Name),
 		nats.Timeout(dialMax),
 		nats.PingInterval(pingEvery),
@@ -82,7 +102,7 @@ func (p *Process) connect(ctx context.Context, secret credential.Secret) (*nats.
 			}
 			log.Warn("nats connection reports an error", "error", err, "subject", subject)
 		}),
-	}
+	}, identify...)
 	for n := 1; ; n++ {
 		nc, err := nats.Connect(p.cfg.URL, options...)
 		switch {
@@ -104,6 +124,9 @@ func (p *Process) connect(ctx context.Context, secret credential.Secret) (*nats.
 }
 
 func (p *Process) unauthorized() error {
+	if p.cfg.External {
+		return fmt.Errorf("NATS at %s refuses executor %s: give other credentials in the URL of --nats or with --nats-creds", redact(p.cfg.URL), p.cfg.Name)
+	}
 	return fmt.Errorf("the node at %s refuses executor %s: give the %s of its data directory with --credentials, and a --name that is not the node's own",
 		redact(p.cfg.URL), p.cfg.Name, credential.File)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/belfryhq/belfry/exec"
-	"github.com/belfryhq/belfry/exec/credential"
 	"github.com/belfryhq/belfry/exec/python"
 )
 
@@ -42,7 +41,7 @@ func New(cfg Config) (*Process, error) {
 // down what had been started.
 func (p *Process) Start(ctx context.Context) error {
 	// 1. What is wrong on this machine is said at once.
-	secret, err := credential.Read(p.cfg.Credentials)
+	identify, err := p.identify()
 	if err != nil {
 		return err
 	}
@@ -55,7 +54,7 @@ func (p *Process) Start(ctx context.Context) error {
 	p.later(func(context.Context) error { return p.runtime.Close() })
 
 	// 2. The node may come later, but then it must know us.
-	if p.nc, err = p.connect(ctx, secret); err != nil {
+	if p.nc, err = p.connect(ctx, identify); err != nil {
 		return err
 	}
 	p.later(func(context.Context) error { p.nc.Close(); return nil })

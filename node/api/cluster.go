@@ -5,11 +5,13 @@ type ClusterStatus struct {
 	Leader string       `json:"leader"` // Raft's
 	Nodes  []NodeStatus `json:"nodes"`
 	// Removed are the names of nodes that were removed, which no other may have.
-	Removed   []string       `json:"removed,omitzero"`
-	Executors []ExecStatus   `json:"executors"`
-	Stream    StreamStatus   `json:"stream"`
-	Items     map[Status]int `json:"items"`
-	Limits    Limits         `json:"limits"`
+	Removed []string `json:"removed,omitzero"`
+	// ExternalNATS says that the nodes meet on a NATS that others run.
+	ExternalNATS bool           `json:"external_nats,omitzero"`
+	Executors    []ExecStatus   `json:"executors"`
+	Stream       StreamStatus   `json:"stream"`
+	Items        map[Status]int `json:"items"`
+	Limits       Limits         `json:"limits"`
 }
 
 // NodeStatus is one member. Partitions is a count.

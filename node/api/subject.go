@@ -5,8 +5,25 @@ import (
 	"strings"
 )
 
+// SubjectPrefix is the first token of every subject of one Belfry, so that several can
+// share a NATS. The zero value is DefaultPrefix.
+type SubjectPrefix string
+
+// DefaultPrefix is that of a Belfry which was given no other.
+const DefaultPrefix SubjectPrefix = "belfry"
+
 // Service is the name under which NATS micro knows the API.
-const Service = "belfry"
+func (p SubjectPrefix) Service() string {
+	if p == "" {
+		return string(DefaultPrefix)
+	}
+	return string(p)
+}
+
+var prefixPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// Valid says whether p may be a prefix: one plain token, as names of nodes are.
+func (p SubjectPrefix) Valid() bool { return prefixPattern.MatchString(p.Service()) }
 
 // Headers of requests and replies.
 const (
@@ -48,15 +65,15 @@ const (
 const Admin = "admin"
 
 // Subject is where user asks for a verb.
-func Subject(user, entity, verb string) string {
-	return "belfry.api." + user + "." + entity + "." + verb
+func (p SubjectPrefix) Subject(user, entity, verb string) string {
+	return p.Service() + ".api." + user + "." + entity + "." + verb
 }
 
 // LocalSubject is where a node that is one of several hears what is asked at its
 // own NATS server, which sends it there. It begins as Subject does, since who may
 // ask for a user there may do so here.
-func LocalSubject(node, user, entity, verb string) string {
-	return Subject(user, entity, verb) + "." + node
+func (p SubjectPrefix) LocalSubject(node, user, entity, verb string) string {
+	return p.Subject(user, entity, verb) + "." + node
 }
 
 // UserOf is the caller named by a request's subject, of either kind.

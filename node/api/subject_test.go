@@ -8,10 +8,10 @@ import (
 
 func TestASubjectNamesItsUserWhereverItIsHeard(t *testing.T) {
 	for subject, want := range map[string]string{
-		api.Subject("ada", "item", "get"):            "ada",
-		api.LocalSubject("n1", "ada", "item", "get"): "ada",
-		"belfry.api.ada":                             "",
-		"":                                           "",
+		api.DefaultPrefix.Subject("ada", "item", "get"):            "ada",
+		api.DefaultPrefix.LocalSubject("n1", "ada", "item", "get"): "ada",
+		"belfry.api.ada": "",
+		"":               "",
 	} {
 		if user := api.UserOf(subject); user != want {
 			t.Errorf("%q is asked by %q, want %q", subject, user, want)

@@ -6,8 +6,9 @@ import "time"
 // how far that is. Wait is a duration: the answer comes when the end is reached,
 // or when that is over.
 type AuditVerify struct {
-	ID   string `json:"id,omitzero"`
-	Wait string `json:"wait,omitzero"`
+	ID     string `json:"id,omitzero"`
+	Wait   string `json:"wait,omitzero"`
+	Strong bool   `json:"strong,omitzero"`
 }
 
 // Patience is how long the answer may wait; 0 if Wait is none.

@@ -83,7 +83,7 @@ func (b *Broker) run(ctx context.Context, host string, port int) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if b.ids, err = newIdentities(b.cfg.Executors, b.cfg.Reserved, b.cfg.ExecutorSecret); err != nil {
+	if b.ids, err = newIdentities(b.cfg.Prefix, b.cfg.Executors, b.cfg.Reserved, b.cfg.ExecutorSecret); err != nil {
 		return err
 	}
 	opts, err := b.options(host, port)

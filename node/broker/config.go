@@ -15,6 +15,9 @@ type Config struct {
 	// Name of the server, as clients and other servers see it.
 	// Defaults to "belfry".
 	Name string
+	// Prefix of all subjects and, in capitals, of the streams that pass the walls.
+	// Defaults to "belfry".
+	Prefix string
 	// Addr is host:port of the listener for clients. The host is a loopback
 	// address or "localhost"; port 0 or -1 takes any free port.
 	// Defaults to 127.0.0.1:4222.
@@ -49,8 +52,9 @@ type Config struct {
 }
 
 const (
-	defaultName = "belfry"
-	defaultAddr = "127.0.0.1:4222"
+	defaultName   = "belfry"
+	defaultPrefix = "belfry"
+	defaultAddr   = "127.0.0.1:4222"
 	// defaultPingEvery is NATS's own.
 	defaultPingEvery = 2 * time.Minute
 )
@@ -60,6 +64,9 @@ const (
 func (c Config) WithDefaults() Config {
 	if c.Name == "" {
 		c.Name = defaultName
+	}
+	if c.Prefix == "" {
+		c.Prefix = defaultPrefix
 	}
 	if c.Addr == "" {
 		c.Addr = defaultAddr
@@ -77,6 +84,9 @@ func (c Config) WithDefaults() Config {
 func (c Config) Validate() error {
 	if !validName(c.Name) {
 		return fmt.Errorf("name %q of the nats server: %w", c.Name, errBadName)
+	}
+	if !validName(c.Prefix) {
+		return fmt.Errorf("prefix %q of the subjects: %w", c.Prefix, errBadName)
 	}
 	if _, _, err := split(c.Addr, flagClients, c.insecure()); err != nil {
 		return err

@@ -19,7 +19,7 @@ type gate struct {
 
 // install makes the accounts and the gate part of the server's options.
 func (g *gate) install(opts *server.Options) error {
-	if err := opts.ProcessConfigString(walls); err != nil {
+	if err := opts.ProcessConfigString(wallsOf(g.ids.prefix)); err != nil {
 		return fmt.Errorf("nats accounts: %w", err)
 	}
 	opts.CustomClientAuthentication = g

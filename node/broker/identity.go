@@ -26,16 +26,19 @@ type identity struct {
 type identities struct {
 	node, service, caller, system identity
 
+	prefix    string // of the subjects
 	executors map[string]identity
 	reserved  func(name string) bool
 	secret    credential.Secret
 }
 
-func newIdentities(executors []string, reserved func(string) bool, secret credential.Secret) (identities, error) {
+func newIdentities(prefix string, executors []string, reserved func(string) bool, secret credential.Secret) (identities, error) {
 	ids := identities{
+		prefix: prefix,
+
 		node:      identity{name: "node", account: accountNode, inbox: inboxNode, inProcess: true},
-		service:   identity{name: "service", account: accountCallers, inbox: inboxCaller, permissions: servicePermissions(), inProcess: true},
-		caller:    identity{name: "caller", account: accountCallers, inbox: inboxCaller, permissions: callerPermissions()},
+		service:   identity{name: "service", account: accountCallers, inbox: inboxCaller, permissions: servicePermissions(prefix), inProcess: true},
+		caller:    identity{name: "caller", account: accountCallers, inbox: inboxCaller, permissions: callerPermissions(prefix)},
 		system:    identity{name: "system", account: accountSystem, inbox: inboxNode, inProcess: true},
 		executors: make(map[string]identity, len(executors)),
 		reserved:  reserved,
@@ -47,7 +50,7 @@ func newIdentities(executors []string, reserved func(string) bool, secret creden
 		}
 	}
 	for _, name := range executors {
-		id := newExecutor(name)
+		id := newExecutor(prefix, name)
 		id.inProcess = true
 		if err := id.drawKey(); err != nil {
 			return identities{}, err
@@ -58,8 +61,8 @@ func newIdentities(executors []string, reserved func(string) bool, secret creden
 }
 
 // newExecutor is an executor without its key. It trusts that name is valid.
-func newExecutor(name string) identity {
-	return identity{name: name, account: accountExecutors, inbox: inboxExecutor + name, permissions: executorPermissions(name)}
+func newExecutor(prefix, name string) identity {
+	return identity{name: name, account: accountExecutors, inbox: inboxExecutor + name, permissions: executorPermissions(prefix, name)}
 }
 
 func (id *identity) drawKey() error {
@@ -96,6 +99,6 @@ func (ids identities) find(public, name string) (identity, bool) {
 	if err != nil {
 		return identity{}, false
 	}
-	id := newExecutor(name)
+	id := newExecutor(ids.prefix, name)
 	return id, id.take(key) == nil && id.public == public
 }

@@ -7,10 +7,11 @@ import (
 
 // What callers ask, and where it is sent at a server that has a service of its
 // own. Permissions are looked at after that: whoever may ask for a user only, on
-// belfry.api.<user>.>, may do so with a node's name behind, and for no other.
+// belfry.api.<user>.>, may do so with a node's name behind, and for no other. The
+// prefix stands before both.
 const (
-	subjectCalls = "belfry.api.*.*.*"
-	subjectLocal = "belfry.api.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}."
+	subjectCalls = ".api.*.*.*"
+	subjectLocal = ".api.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}."
 )
 
 // settle is how long after its end a mapping may still have told somebody where
@@ -31,7 +32,7 @@ func (b *Broker) ServeLocally() error {
 	}
 	callers, err := b.server.LookupAccount(accountCallers)
 	if err == nil {
-		err = callers.AddMapping(subjectCalls, subjectLocal+b.cfg.Name)
+		err = callers.AddMapping(b.cfg.Prefix+subjectCalls, b.cfg.Prefix+subjectLocal+b.cfg.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("have the calls at this nats server answered here: %w", err)
@@ -46,7 +47,7 @@ func (b *Broker) StopServing() {
 	if b.cfg.Cluster == nil {
 		return
 	}
-	if callers, err := b.server.LookupAccount(accountCallers); err == nil && callers.RemoveMapping(subjectCalls) {
+	if callers, err := b.server.LookupAccount(accountCallers); err == nil && callers.RemoveMapping(b.cfg.Prefix+subjectCalls) {
 		time.Sleep(settle)
 	}
 }

@@ -39,7 +39,7 @@ func TestRepliesReachTheEventStreamWithoutWalls(t *testing.T) {
 		Accounts: []*server.Account{one},
 		Users: []*server.User{
 			{Username: "node", Password: "secret", Account: one},
-			{Username: "caller", Account: one, Permissions: callerPermissions()},
+			{Username: "caller", Account: one, Permissions: callerPermissions(defaultPrefix)},
 		},
 		NoAuthUser: "caller",
 	}

@@ -50,7 +50,7 @@ func (c *Client) Ask(ctx context.Context, entity, verb string, req any) (jsontex
 	if err != nil {
 		return nil, fmt.Errorf("the request %s.%s cannot be written as JSON: %w", entity, verb, err)
 	}
-	q := question{what: entity + "." + verb, msg: nats.NewMsg(api.Subject(c.user, entity, verb))}
+	q := question{what: entity + "." + verb, msg: nats.NewMsg(c.prefix.Subject(c.user, entity, verb))}
 	q.msg.Data = body
 	if w, ok := req.(interface{ Patience() time.Duration }); ok {
 		q.patience = w.Patience()

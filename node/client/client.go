@@ -39,6 +39,8 @@ type Config struct {
 	URL string
 	// User is the id of the user who asks. Defaults to admin.
 	User string
+	// Prefix is that of Belfry's subjects. Defaults to belfry.
+	Prefix string
 	// Timeout bounds one attempt of a request; the context bounds them all.
 	// Defaults to 15 s.
 	Timeout time.Duration
@@ -70,6 +72,7 @@ func (c Config) WithDefaults() Config {
 type Client struct {
 	nc      *nats.Conn
 	user    string
+	prefix  api.SubjectPrefix
 	timeout time.Duration
 	owned   bool // Close closes nc
 	under   *attempts
@@ -83,6 +86,9 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	cfg = cfg.WithDefaults()
 	if err := checkUser(cfg.User); err != nil {
 		return nil, err
+	}
+	if p := api.SubjectPrefix(cfg.Prefix); !p.Valid() {
+		return nil, api.Errorf(api.Invalid, "prefix", "%q is no prefix of subjects: use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", cfg.Prefix)
 	}
 	under := &attempts{under: map[*attempt]struct{}{}}
 	options := append([]nats.Option{
@@ -102,7 +108,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, unconnected(cfg.URL, err)
 	}
-	return &Client{nc: nc, user: cfg.User, timeout: cfg.Timeout, owned: true, under: under}, nil
+	return &Client{nc: nc, user: cfg.User, prefix: api.SubjectPrefix(cfg.Prefix), timeout: cfg.Timeout, owned: true, under: under}, nil
 }
 
 // New is a Client on a connection that the caller owns, and closes. Since its
@@ -110,6 +116,14 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 // asked again only after DefaultTimeout.
 func New(nc *nats.Conn, user string) *Client {
 	return &Client{nc: nc, user: user, timeout: DefaultTimeout, under: &attempts{under: map[*attempt]struct{}{}}}
+}
+
+// WithPrefix is this client for a Belfry whose subjects begin with another
+// prefix, on the same connection, which stays this one's to close.
+func (c *Client) WithPrefix(prefix string) *Client {
+	other := *c
+	other.prefix, other.owned = api.SubjectPrefix(prefix), false
+	return &other
 }
 
 // Close ends the connection, if Connect made it.

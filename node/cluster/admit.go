@@ -47,6 +47,8 @@ func (c *Cluster) objection(q question) string {
 		return fmt.Sprintf("this cluster has a node %s, which leads it: choose another name", q.Self.Name)
 	case q.Self.Instance == "":
 		return fmt.Sprintf("node %s does not say which data directory it has: update it", q.Self.Name)
+	case q.Self.Brings != "" && q.Self.Brings != state.Stream.ID:
+		return fmt.Sprintf("node %s brings an event stream, and the nodes of --join form a cluster already, with its own: begin with new nodes, on empty data directories", q.Self.Name)
 	case q.Belongs && q.Cluster != "" && q.Cluster != state.ID:
 		return ofAnother(q.Self.Name)
 	case q.Belongs && q.Cluster == "" && !c.isServer(q.Self.Name) && (!member || known.Instance != q.Self.Instance):
@@ -133,24 +135,33 @@ func (c *Cluster) leaderless() bool {
 // it is no member or stops.
 func (c *Cluster) announced() bool {
 	for pause := meetEvery; !c.IsLeader(); pause = min(2*pause, announceRetryMax) {
+		var apart error // why who answers does not go together with us
+		fits := false
 		for addr := range c.neighbours() {
 			if c.life.Err() != nil {
 				return false
 			}
 			a, err := c.ask(c.life, addr, question{Ask: askJoin})
+			fits = fits || err == nil
 			switch {
+			case errors.Is(err, ErrMixed):
+				apart = err
 			case err != nil || !a.OK && a.Refused == "":
 				continue
 			case a.OK:
 				return true
 			case a.Cluster == c.id() && a.Cluster != "":
 				c.cfg.Logger.Error("this node does not belong to its cluster any more", "node", c.cfg.Name, "error", a.Refused)
-				c.expulsion = fmt.Errorf("%w: %s", ErrRefused, a.Refused)
-				close(c.expelled)
+				c.banish(fmt.Errorf("%w: %s", ErrRefused, a.Refused))
 				return false
 			default:
 				c.cfg.Logger.Warn("a node of another cluster was asked for the way", "node", c.cfg.Name, "addr", addr, "answer", a.Refused)
 			}
+		}
+		if apart != nil && !fits {
+			c.cfg.Logger.Error("this node does not go together with its cluster", "node", c.cfg.Name, "error", apart)
+			c.banish(apart)
+			return false
 		}
 		select {
 		case <-c.done:
@@ -159,6 +170,12 @@ func (c *Cluster) announced() bool {
 		}
 	}
 	return true
+}
+
+// banish has this node end, for a reason.
+func (c *Cluster) banish(why error) {
+	c.expulsion = why
+	close(c.expelled)
 }
 
 // neighbours are the addresses at which other members may be.

@@ -26,7 +26,9 @@ func (c *Cluster) IsLeader() bool { return c.raft.State() == raft.Leader }
 // them again.
 func (c *Cluster) Expelled() <-chan struct{} { return c.expelled }
 
-// Expulsion is an ErrRefused that says why, once Expelled is closed; else nil.
+// Expulsion says why, once Expelled is closed; else nil. It is an ErrRefused, or
+// ErrMixed where the others that were reached are all of a release that this one
+// does not go together with: then the node is a member still.
 func (c *Cluster) Expulsion() error {
 	select {
 	case <-c.expelled:
@@ -38,8 +40,7 @@ func (c *Cluster) Expulsion() error {
 
 // WaitLeader returns when a leader is known. If it is this node, State is then
 // current. It returns the cause of ctx when that ends first, ErrStopped when the
-// Cluster was stopped, and an ErrRefused that says why when the cluster lets this
-// node in no longer.
+// Cluster was stopped, and Expulsion when the cluster lets this node in no longer.
 func (c *Cluster) WaitLeader(ctx context.Context) error {
 	seen := make(chan raft.Observation, 1)
 	observer := raft.NewObserver(seen, false, func(o *raft.Observation) bool {

@@ -145,27 +145,22 @@ func decode(data []byte) (command, error) {
 	if e.Version != commandVersion {
 		return nil, fmt.Errorf("%w: command %q has version %d, this node knows %d: update it", ErrRefused, e.Type, e.Version, commandVersion)
 	}
-	switch e.Type {
-	case putMember{}.kind():
-		return decodeBody[putMember](e)
-	case putPlan{}.kind():
-		return decodeBody[putPlan](e)
-	case intendStream{}.kind():
-		return decodeBody[intendStream](e)
-	case streamCreated{}.kind():
-		return decodeBody[streamCreated](e)
-	case raiseLowWater{}.kind():
-		return decodeBody[raiseLowWater](e)
-	case found{}.kind():
-		return decodeBody[found](e)
-	case startLeaving{}.kind():
-		return decodeBody[startLeaving](e)
-	case forget{}.kind():
-		return decodeBody[forget](e)
-	case putSecret{}.kind():
-		return decodeBody[putSecret](e)
+	if read := readers()[e.Type]; read != nil {
+		return read(e)
 	}
 	return nil, fmt.Errorf("%w: this node does not know the command %q: update it", ErrRefused, e.Type)
+}
+
+// readers read commands, by type. How many there are is the level of commands that
+// this release speaks: a member that lacks one would part from the others.
+func readers() map[string]func(envelope) (command, error) {
+	return map[string]func(envelope) (command, error){
+		putMember{}.kind(): decodeBody[putMember], putPlan{}.kind(): decodeBody[putPlan],
+		intendStream{}.kind(): decodeBody[intendStream], streamCreated{}.kind(): decodeBody[streamCreated],
+		raiseLowWater{}.kind(): decodeBody[raiseLowWater], found{}.kind(): decodeBody[found],
+		startLeaving{}.kind(): decodeBody[startLeaving], forget{}.kind(): decodeBody[forget],
+		putSecret{}.kind(): decodeBody[putSecret],
+	}
 }
 
 func decodeBody[C command](e envelope) (command, error) {

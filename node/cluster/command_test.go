@@ -25,6 +25,9 @@ func TestCommands(t *testing.T) {
 	}
 	creating := Stream{ID: "a", Phase: PhaseCreating}
 	created := Stream{ID: "a", Phase: PhaseCreated}
+	brings := n1
+	brings.Brings = "a"
+	brought := Stream{ID: "a", Phase: PhaseCreating, From: "n1"}
 	at7 := Stream{ID: "a", Phase: PhaseCreated, LowWater: 7}
 
 	for _, test := range []struct {
@@ -43,6 +46,9 @@ func TestCommands(t *testing.T) {
 		{"the second intent changes nothing", State{Stream: creating}, intendStream{"b"}, State{Stream: creating}, ""},
 		{"an intent after creation changes nothing", State{Stream: at7}, intendStream{"b"}, State{Stream: at7}, ""},
 		{"an intent without an id", State{}, intendStream{""}, State{}, "needs an id"},
+		{"a founder brings the stream", State{}, found{ID: "c", Members: []Member{brings}}, State{ID: "c", Members: of(brings), Stream: brought}, ""},
+		{"who comes later brings none", State{ID: "c"}, putMember{brings}, State{ID: "c", Members: of(brings)}, ""},
+		{"an intent beside a stream that is brought changes nothing", State{Stream: brought}, intendStream{"b"}, State{Stream: brought}, ""},
 		{"the stream was created", State{Stream: creating}, streamCreated{"a"}, State{Stream: created}, ""},
 		{"created again keeps the mark", State{Stream: at7}, streamCreated{"a"}, State{Stream: at7}, ""},
 		{"another stream was created", State{Stream: creating}, streamCreated{"b"}, State{Stream: creating}, `the stream is "a", not "b"`},

@@ -32,6 +32,9 @@ type Config struct {
 	// and Raft in. Instance names the data directory and is required with Join
 	// or Expect; the rest may be told later, by PutMember.
 	Self Member
+	// Speaks is what this release writes and reads besides the cluster's own.
+	// Defaults to nothing, which goes together with itself.
+	Speaks Speaks
 	// Join are the raft addresses of nodes to meet; this node's own may be among
 	// them. Where this node belongs to a cluster already, they help to find its
 	// leader and mean nothing else. Defaults to none.

@@ -76,7 +76,7 @@ func (c *Cluster) round(ctx context.Context) (done bool, note string, err error)
 	unreached := ""
 	for _, e := range all {
 		switch {
-		case errors.Is(e.err, errMixed):
+		case errors.Is(e.err, ErrMixed):
 			return false, "", e.err
 		case e.err != nil:
 			unreached = fmt.Sprintf("%s: %v", e.addr, e.err)
@@ -118,9 +118,16 @@ func (c *Cluster) agree(others []encounter) (done bool, note string, err error) 
 		founders[m.Name] = m
 		lowest = min(lowest, m.Name)
 	}
-	var set []string
+	var set, bring []string
 	for _, m := range founders {
 		set = append(set, m.Name+" "+m.Instance)
+		if m.Brings != "" {
+			bring = append(bring, m.Name)
+		}
+	}
+	if len(bring) > 1 {
+		slices.Sort(bring)
+		return false, "", fmt.Errorf("nodes %s all bring an event stream, and a cluster has one: run belfry cluster init on one of them and start the others with empty data directories", strings.Join(bring, ", "))
 	}
 	slices.Sort(set)
 	c.met.Store(&set)
@@ -158,6 +165,8 @@ func (c *Cluster) askToJoin(ctx context.Context, cluster []encounter) (done bool
 		}
 		a, err := c.ask(ctx, addr, question{Ask: askJoin})
 		switch {
+		case errors.Is(err, ErrMixed):
+			return false, "", err
 		case err != nil:
 			note = fmt.Sprintf("asked %s to be let in: %v", addr, err)
 		case a.OK:

@@ -112,7 +112,7 @@ func (c *Cluster) forward(ctx context.Context, what command) (result, error) {
 	}
 	a, err := c.ask(ctx, string(addr), question{Ask: askApply, Command: json.RawMessage(data)})
 	switch {
-	case errors.Is(err, errMixed):
+	case errors.Is(err, ErrMixed):
 		return result{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	case errors.Is(err, errNotSent):
 		return result{}, err

@@ -373,7 +373,7 @@ func TestAnotherVersionIsRefusedInWords(t *testing.T) {
 	t.Cleanup(p.close)
 	cfg := s.place("n2")
 	cfg.Join, cfg.Expect = []string{p.addr}, 2
-	if _, err := s.try(cfg); !errors.Is(err, errMixed) || !strings.Contains(err.Error(), "run the same release") {
+	if _, err := s.try(cfg); !errors.Is(err, ErrMixed) || !strings.Contains(err.Error(), "run the same release") {
 		t.Fatalf("error: %v", err)
 	}
 }

@@ -34,6 +34,8 @@ type question struct {
 	V    int    `json:"v"`
 	Ask  string `json:"ask"`
 	Self Member `json:"self"` // who asks
+	// Speaks is of the asker.
+	Speaks Speaks `json:"speaks"`
 	// Cluster is the id of the cluster that the asker belongs to, if it does
 	// and knows it.
 	Cluster string          `json:"cluster,omitempty"`
@@ -45,6 +47,7 @@ type question struct {
 type answer struct {
 	V       int    `json:"v"`
 	Self    Member `json:"self"` // who answers
+	Speaks  Speaks `json:"speaks"`
 	Cluster string `json:"cluster,omitempty"`
 	Belongs bool   `json:"belongs"`
 	// Met are those that belong to no cluster and were reached when it last
@@ -64,8 +67,8 @@ type answer struct {
 	Secret Secret `json:"secret,omitempty"`
 }
 
-// errMixed: the other node speaks another version.
-var errMixed = errors.New("nodes of versions that do not go together")
+// ErrMixed: this node and another are of releases that do not go together.
+var ErrMixed = errors.New("nodes of versions that do not go together")
 
 // errNotSent: the question reached nobody.
 var errNotSent = errors.New("not reached")
@@ -77,7 +80,7 @@ func mixed(theirs int) string {
 // ask puts a question to the node at addr. An error that wraps errNotSent says
 // that it was not heard.
 func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, error) {
-	q.V, q.Self, q.Cluster, q.Belongs = wireVersion, c.self(), c.id(), c.belongs()
+	q.V, q.Self, q.Speaks, q.Cluster, q.Belongs = wireVersion, c.self(), c.speaks(), c.id(), c.belongs()
 	data, err := json.Marshal(q)
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: %w", errNotSent, err)
@@ -101,7 +104,10 @@ func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, err
 		return answer{}, fmt.Errorf("ask %s: no answer: %w", addr, err)
 	}
 	if a.V != wireVersion {
-		return answer{}, fmt.Errorf("%w: this node and the one at %s: %s", errMixed, addr, mixed(a.V))
+		return answer{}, fmt.Errorf("%w: this node and the one at %s: %s", ErrMixed, addr, mixed(a.V))
+	}
+	if why := c.apart(a.Self, a.Speaks); why != "" {
+		return answer{}, fmt.Errorf("%w: %s", ErrMixed, why)
 	}
 	return a, nil
 }
@@ -110,9 +116,12 @@ func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, err
 func (c *Cluster) meet(q question) answer {
 	c.forming.RLock()
 	defer c.forming.RUnlock()
-	a := answer{V: wireVersion, Self: c.self(), Cluster: c.id(), Belongs: c.belongs(), Met: *c.met.Load()}
+	a := answer{V: wireVersion, Self: c.self(), Speaks: c.speaks(), Cluster: c.id(), Belongs: c.belongs(), Met: *c.met.Load()}
 	if q.V != wireVersion {
 		a.Refused = mixed(q.V)
+		return a
+	}
+	if a.Refused = c.apart(q.Self, q.Speaks); a.Refused != "" {
 		return a
 	}
 	leader, _ := c.raft.LeaderWithID()
@@ -142,7 +151,9 @@ func (c *Cluster) takesRaft(g greeting) error {
 	ours := c.id()
 	switch {
 	case g.V != wireVersion:
-		return fmt.Errorf("%w: %s", errMixed, mixed(g.V))
+		return fmt.Errorf("%w: %s", ErrMixed, mixed(g.V))
+	case c.apart(Member{Name: g.From}, g.Speaks) != "":
+		return fmt.Errorf("%w: %s", ErrMixed, c.apart(Member{Name: g.From}, g.Speaks))
 	case g.Cluster != "" && ours != "" && g.Cluster != ours:
 		return fmt.Errorf("it is of cluster %s, this node of %s", g.Cluster, ours)
 	case g.To != "" && g.To != c.cfg.Name:
@@ -157,7 +168,7 @@ func (c *Cluster) takesRaft(g greeting) error {
 
 // greet is the greeting for the node at addr.
 func (c *Cluster) greet(addr string) greeting {
-	g := greeting{V: wireVersion, Cluster: c.id()}
+	g := greeting{V: wireVersion, From: c.cfg.Name, Speaks: c.speaks(), Cluster: c.id()}
 	state := c.fsm.State()
 	members := state.Members
 	if state.ID == "" {

@@ -31,6 +31,9 @@ func (c found) apply(s *State) result {
 	s.ID = c.ID
 	for _, m := range c.Members {
 		putMember{m}.apply(s)
+		if m.Brings != "" && s.Stream.Phase == PhaseNone {
+			s.Stream = Stream{ID: m.Brings, Phase: PhaseCreating, From: m.Name}
+		}
 	}
 	return result{stream: s.Stream}
 }

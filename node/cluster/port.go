@@ -194,6 +194,8 @@ func (in *incoming) Close() error {
 // nor a node that has lost what its name has promised.
 type greeting struct {
 	V        int    `json:"v"`
+	From     string `json:"from"` // name of who greets
+	Speaks   Speaks `json:"speaks"`
 	Cluster  string `json:"cluster,omitempty"`  // "" does not know
 	To       string `json:"to,omitempty"`       // name; "" does not know
 	Instance string `json:"instance,omitempty"` // "" does not know

@@ -40,6 +40,9 @@ type Member struct {
 	// Instance is a ULID that names the data directory: a node that lost its
 	// disk has the old name and another instance.
 	Instance string `json:"instance,omitempty"`
+	// Brings is the id of the event stream that a founder brings into the cluster;
+	// "" brings none. It counts when the cluster is formed, and never again.
+	Brings string `json:"brings,omitempty"`
 }
 
 // updated is m with what n says otherwise. What n leaves empty stays.
@@ -49,7 +52,7 @@ func (m Member) updated(n Member) Member {
 		from string
 	}{
 		{&m.Name, n.Name}, {&m.Raft, n.Raft}, {&m.NATS, n.NATS}, {&m.Cluster, n.Cluster},
-		{&m.HTTP, n.HTTP}, {&m.Version, n.Version}, {&m.Instance, n.Instance},
+		{&m.HTTP, n.HTTP}, {&m.Version, n.Version}, {&m.Instance, n.Instance}, {&m.Brings, n.Brings},
 	} {
 		if field.from != "" {
 			*field.to = field.from
@@ -83,6 +86,9 @@ type Stream struct {
 	Phase Phase  `json:"phase"`
 	// LowWater is a sequence that the stream had reached.
 	LowWater uint64 `json:"low_water"`
+	// From names the founder that brings the stream: until it is created, nobody
+	// else may make it. "" leaves that to whoever comes first.
+	From string `json:"from,omitempty"`
 }
 
 func (s State) clone() State {

@@ -30,6 +30,11 @@ func Move(by By, from, to string, before projection.Move, partitions []int) even
 	return by.event(from, before.Revision+1, &eventlog.PartitionsMoved{From: from, To: to, Partitions: partitions})
 }
 
+// Mark is what a strong read waits for, in the lane of its node.
+func Mark(by By, node string, before projection.Node) eventlog.Event {
+	return by.event(node, before.Revision+1, &eventlog.NodeMarked{Process: before.Process})
+}
+
 // Opening is the first event of a process in its node's lane.
 func Opening(by By, node string, before projection.Node, opened eventlog.NodeOpened) eventlog.Event {
 	return by.event(node, before.Revision+1, &opened)

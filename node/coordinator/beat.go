@@ -7,7 +7,7 @@ import (
 )
 
 // aliveSubject is where nodes give signs of life.
-const aliveSubject = "belfry.node.alive"
+func (c Config) aliveSubject() string { return c.Prefix + ".node.alive" }
 
 // beat is a sign of life.
 type beat struct {
@@ -36,7 +36,7 @@ func (c *Coordinator) beatNow() {
 	b.Ready = b.Ready && c.cfg.Ready() == nil
 	body, err := json.Marshal(b)
 	if err == nil {
-		err = c.cfg.Bus.Publish(aliveSubject, body)
+		err = c.cfg.Bus.Publish(c.cfg.aliveSubject(), body)
 	}
 	if err != nil {
 		c.cfg.Logger.Warn("a sign of life could not be sent", "node", c.cfg.Node, "error", err)

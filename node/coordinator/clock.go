@@ -26,8 +26,11 @@ type clocks struct {
 	looked  bool
 	// ill is how far our clock is off the median, once it is further than the
 	// limit and until it is within half of it; 0: it is well.
-	ill    time.Duration
-	warned bool // of two clocks that differ
+	ill time.Duration
+	// measuring: ours has jumped, and there are others by which nobody has
+	// measured it since.
+	measuring bool
+	warned    bool // of two clocks that differ
 }
 
 // samples are how far another's clock was ahead of ours, by the last beats.
@@ -37,6 +40,9 @@ type samples struct {
 }
 
 func (c *clocks) well() bool { return c.ill == 0 }
+
+// trusted says whether what is due by our clock is due.
+func (c *clocks) trusted() bool { return c.well() && !c.measuring }
 
 // sample takes what a beat told. Of beats that come in a bunch only the last was
 // not held up.
@@ -82,6 +88,7 @@ func (c *clocks) jumped(wall time.Time, age time.Duration) (by time.Duration) {
 		return 0
 	}
 	c.forget()
+	c.measuring = true
 	return by
 }
 
@@ -106,6 +113,7 @@ func (c *clocks) judge(others []string) (v verdict) {
 	}
 	switch {
 	case len(others)+1 < clocksMin:
+		c.measuring = false // nobody can tell
 		v.changed, v.few, c.ill = c.ill != 0, c.ill != 0, 0
 		if len(offsets) == 2 && offsets[1].Abs() > c.off {
 			if !c.warned {
@@ -116,6 +124,7 @@ func (c *clocks) judge(others []string) (v verdict) {
 			c.warned = false
 		}
 	case len(offsets) >= clocksMin:
+		c.measuring = false
 		v.off = -middle(offsets)
 		well := v.off.Abs() <= c.off
 		if c.ill != 0 {
@@ -147,15 +156,19 @@ func (c *Coordinator) lookAtClocks() {
 	jump := c.clocks.jumped(c.cfg.Clock(), time.Since(c.born))
 	others := slices.DeleteFunc(c.ears.living(now), func(name string) bool { return name == c.cfg.Node })
 	v := c.clocks.judge(others)
-	ill := c.clocks.ill
+	ill, hold := c.clocks.ill, !c.clocks.trusted()
 	c.mu.Unlock()
+	if hold != c.held {
+		c.held = hold
+		c.cfg.Hold(hold)
+	}
 	log := c.cfg.Logger.With("node", c.cfg.Node)
 	if jump != 0 {
-		log.Warn("the clock has jumped: it is compared with the others' anew", "by", jump)
+		log.Warn("the clock has jumped: nothing is claimed until it is compared with the others' anew", "by", jump)
 	}
 	switch {
 	case v.changed && ill != 0:
-		log.Error("this node's clock is off: it gives its partitions to others; set the clock", "off", v.off)
+		log.Error("this node's clock is off: it claims nothing and gives its partitions to others; set the clock", "off", v.off)
 	case v.few:
 		log.Warn("this node's clock was off, and too few others are left to say so: it goes on; set the clock")
 	case v.changed:

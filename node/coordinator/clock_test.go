@@ -107,8 +107,8 @@ func TestAJumpIsMeasuredAnew(t *testing.T) {
 	if _, known := clocks.offset("b"); known {
 		t.Error("what was measured before the jump counts")
 	}
-	if v := clocks.judge([]string{"b", "c"}); v.changed || !clocks.well() {
-		t.Errorf("a verdict by what was before: %+v", v)
+	if v := clocks.judge([]string{"b", "c"}); v.changed || !clocks.well() || clocks.trusted() {
+		t.Errorf("a verdict by what was before: %+v, trusted: %t", v, clocks.trusted())
 	}
 	clocks.hearing(&now, samplesMin, map[string]time.Duration{"b": -10 * time.Second, "c": -10 * time.Second})
 	if v := clocks.judge([]string{"b", "c"}); !v.changed || v.off != 10*time.Second {
@@ -116,5 +116,9 @@ func TestAJumpIsMeasuredAnew(t *testing.T) {
 	}
 	if v := clocks.judge([]string{"b"}); !v.few || !clocks.well() {
 		t.Errorf("with one other left: %+v", v)
+	}
+	clocks.jumped(wall, 2*time.Second)
+	if clocks.judge([]string{"b"}); !clocks.trusted() {
+		t.Error("where nobody can tell, a jump is waited for for ever")
 	}
 }

@@ -38,6 +38,8 @@ type Config struct {
 	Node, Process string
 	// Bus carries signs of life.
 	Bus Bus
+	// Prefix of their subject. Defaults to belfry.
+	Prefix string
 	// Agreement holds members and plan.
 	Agreement Agreement
 	// Mover moves partitions.
@@ -70,6 +72,10 @@ type Config struct {
 	// need not be waited for. It is asked, within a beat, of who missed one.
 	// Defaults to knowing nothing.
 	Gone func(ctx context.Context, node string) bool
+	// Hold is told when this node must take nothing that is due, as its clock is
+	// off or has jumped and is measured anew, and when it may again: true, then
+	// false, from one goroutine. It should return soon. Defaults to nothing.
+	Hold func(held bool)
 	// Clock tells the time of day. Defaults to time.Now; tests make it jump.
 	Clock func() time.Time
 	// Logger defaults to slog.Default.
@@ -78,6 +84,9 @@ type Config struct {
 
 // WithDefaults fills what is absent.
 func (c Config) WithDefaults() Config {
+	if c.Prefix == "" {
+		c.Prefix = "belfry"
+	}
 	if c.Beat == 0 {
 		c.Beat = 250 * time.Millisecond
 	}
@@ -101,6 +110,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Gone == nil {
 		c.Gone = func(context.Context, string) bool { return false }
+	}
+	if c.Hold == nil {
+		c.Hold = func(bool) {}
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

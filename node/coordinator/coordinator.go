@@ -26,6 +26,8 @@ type Coordinator struct {
 	owners  cluster.Plan // at the last look, for moved
 	moved   []Move
 
+	held bool // by lookAtClocks: what Hold was told last
+
 	spared    map[string]time.Time // by Duty: until when nothing is taken from a node
 	strangers map[string]time.Time // by Duty: since when a node that owns is no member
 
@@ -57,7 +59,7 @@ func New(cfg Config) (*Coordinator, error) {
 // plan. Call it when the Mover decides: from then on the node may be given
 // partitions. It returns when the first sign is out.
 func (c *Coordinator) Start() error {
-	unsub, err := c.cfg.Bus.Subscribe(aliveSubject, c.hear)
+	unsub, err := c.cfg.Bus.Subscribe(c.cfg.aliveSubject(), c.hear)
 	if err != nil {
 		return err
 	}

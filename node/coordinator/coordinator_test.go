@@ -411,6 +411,71 @@ func TestWhoseClockIsOffOwnsNothing(t *testing.T) {
 	})
 }
 
+// A node whose clock is off takes nothing that is due, from the beat on that knows,
+// before anybody has taken its partitions.
+func TestWhoseClockIsOffClaimsNothing(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n2 := st.node("n2")
+		time.Sleep(10 * time.Second)
+		if n2.held.Load() {
+			t.Error("held, and all clocks agree")
+		}
+		n2.skew.Store(int64(2 * time.Second))
+		time.Sleep(300 * time.Millisecond) // a beat
+		if !n2.held.Load() {
+			t.Error("not held a beat after its clock has jumped")
+		}
+		time.Sleep(10 * time.Second)
+		if !n2.held.Load() {
+			t.Error("not held, and its clock is off by 2 s")
+		}
+		if st.node("n1").held.Load() || st.node("n3").held.Load() {
+			t.Error("those are held whose clocks are right")
+		}
+		n2.skew.Store(0)
+		time.Sleep(3 * time.Second)
+		if n2.held.Load() {
+			t.Error("held 3 s after its clock was set")
+		}
+		st.end("n1", "n2", "n3")
+	})
+}
+
+// After a jump within the limit a node measures anew, then goes on: it keeps what
+// it owns. Where nobody can tell, it goes on at once.
+func TestAfterAJumpItIsMeasuredFirst(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n2 := st.node("n2")
+		time.Sleep(10 * time.Second)
+		commits := st.commits()
+		n2.skew.Store(int64(200 * time.Millisecond))
+		time.Sleep(300 * time.Millisecond)
+		if !n2.held.Load() {
+			t.Error("not held after a jump, before it is measured")
+		}
+		time.Sleep(time.Second)
+		if n2.held.Load() {
+			t.Error("held a second later")
+		}
+		if st.commits() != commits {
+			t.Error("something moved")
+		}
+		st.end("n1", "n2", "n3")
+	})
+	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {
+		n2 := st.node("n2")
+		time.Sleep(10 * time.Second)
+		n2.skew.Store(int64(time.Hour))
+		for range 40 {
+			time.Sleep(50 * time.Millisecond)
+			if n2.held.Load() {
+				t.Fatal("held, and two clocks have no median")
+			}
+		}
+		st.end("n1", "n2")
+	})
+}
+
 // Two clocks have no median: nothing moves.
 func TestTwoClocksThatDiffer(t *testing.T) {
 	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {

@@ -45,6 +45,7 @@ type member struct {
 	name string
 	line *line
 	skew atomic.Int64
+	held atomic.Bool // what Hold was told last
 	duty context.CancelFunc
 
 	mu     sync.Mutex
@@ -80,6 +81,7 @@ func (st *stage) join(names ...string) {
 		if m.Coordinator, err = coordinator.New(coordinator.Config{
 			Node: name, Process: process, Bus: m.line, Agreement: st.raft, Mover: m,
 			Gone:  func(_ context.Context, name string) bool { _, ended := st.gone.Load(name); return ended },
+			Hold:  m.held.Store,
 			Clock: func() time.Time { return time.Now().Add(time.Duration(m.skew.Load())) }, Logger: slog.New(slog.DiscardHandler),
 		}); err != nil {
 			st.t.Fatal(err)
@@ -209,7 +211,7 @@ func (st *stage) judge() *check.Verdict {
 	var all []check.Commit
 	done := errors.New("done")
 	if err := st.log.Follow(context.Background(), 1, func(m eventlog.Message) error {
-		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body})
+		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.DefaultPrefix.Subject(m.Lane), Body: m.Body})
 		if m.Seq == info.LastSeq {
 			return done
 		}

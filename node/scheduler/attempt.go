@@ -117,7 +117,7 @@ func (s *Scheduler) send(e *executor, a *attempt, withCode bool) {
 	}
 	body, err := json.Marshal(run)
 	if err == nil {
-		err = s.cfg.Bus.Publish(wire.RunSubject(e.pool, e.name), body)
+		err = s.cfg.Bus.Publish(s.cfg.Prefix.RunSubject(e.pool, e.name), body)
 	}
 	if err != nil {
 		s.log.Warn("a run could not be sent", "run", a.run, "attempt", a.n, "executor", e.name, "error", err)

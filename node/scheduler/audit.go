@@ -12,10 +12,6 @@ import (
 	"github.com/belfryhq/belfry/eventlog"
 )
 
-// hashSubject is where nodes say what they made of a partition: the name of the
-// node follows.
-const hashSubject = "belfry.hash."
-
 // hashesMax bounds the comparisons under way; older ones are given up.
 const hashesMax = 64
 
@@ -43,6 +39,9 @@ func (s *Scheduler) object(objection error) {
 	}
 }
 
+// hashSubject is where a node says what it made of a partition.
+func (s *Scheduler) hashSubject(node string) string { return s.cfg.Prefix.String() + ".hash." + node }
+
 // compareAt tells the other nodes the hash of a partition at each AuditEvery-th
 // sequence, one partition after the other, if no commit of ours that is not yet
 // folded holds anything of it: then its state is a prefix of the log.
@@ -63,7 +62,7 @@ func (s *Scheduler) compareAt(seq uint64) {
 	h := partitionHash{s.cfg.Node, s.cfg.Stream, seq, p, hex.EncodeToString(sum[:])}
 	s.note(h)
 	if body, err = json.Marshal(h); err == nil {
-		err = s.cfg.Bus.Publish(hashSubject+s.cfg.Node, body)
+		err = s.cfg.Bus.Publish(s.hashSubject(s.cfg.Node), body)
 	}
 	if err != nil {
 		s.log.Warn("a partition's hash could not be sent", "seq", seq, "error", err)

@@ -114,8 +114,14 @@ func (s *Scheduler) catchUp(ctx context.Context) error {
 	if q.err != nil {
 		return q.err
 	}
+	return s.foldedTo(ctx, q.seq, asked)
+}
+
+// foldedTo returns when everything up to seq is folded, which was all there was
+// when asked.
+func (s *Scheduler) foldedTo(ctx context.Context, seq uint64, asked time.Time) error {
 	select {
-	case <-s.reads.reach(q.seq):
+	case <-s.reads.reach(seq):
 		s.reads.confirm(asked)
 		return nil
 	case <-ctx.Done():

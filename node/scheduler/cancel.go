@@ -100,7 +100,7 @@ func (s *Scheduler) sendCancel(a *attempt) {
 		Epoch: s.epochOf(a.partition), Run: a.run, Attempt: a.n,
 	})
 	if err == nil {
-		err = s.cfg.Bus.Publish(wire.ExecSubject(a.executor, wire.VerbCancel), body)
+		err = s.cfg.Bus.Publish(s.cfg.Prefix.ExecSubject(a.executor, wire.VerbCancel), body)
 	}
 	if err != nil {
 		s.log.Warn("a cancel could not be sent", "run", a.run, "executor", a.executor, "error", err)

@@ -39,6 +39,8 @@ type Config struct {
 	LowWater uint64
 	// Bus carries the wire of executors.
 	Bus Bus
+	// Prefix of the subjects on it. Defaults to wire.DefaultPrefix.
+	Prefix wire.Prefix
 	// SnapshotFile is where snapshots are kept; none are if it is "".
 	SnapshotFile string
 	// SnapshotEvents is after how many events a new snapshot is made.
@@ -146,6 +148,8 @@ const (
 var (
 	// ErrFenced: another process of this node has opened the lane.
 	ErrFenced = errors.New("another process has opened this node's lane: this one ends")
+	// ErrForeign: the stream was made by another cluster than this node's.
+	ErrForeign = errors.New("it is another Belfry's")
 	// ErrStopped: the scheduler ends or has ended.
 	ErrStopped = errors.New("the node is stopping")
 	// errDisplaced: partitions were taken from this node while a commit was

@@ -190,12 +190,12 @@ func unknown() *api.Error {
 }
 
 // Read lets view see the state, and returns when all that it saw is stored. What
-// was acknowledged before the call, on any node, is in it. View may be called
-// several times; the last counts.
+// was acknowledged before the call, on any node, is in it, unless a leader of the
+// stream that is cut off and does not know it yet answers from its past: see
+// Mark. View may be called several times; the last counts.
 func (s *Scheduler) Read(ctx context.Context, view View) (Horizon, *api.Error) {
-	silent := api.Errorf(api.Unavailable, "", "the log does not answer: try again")
 	if err := s.catchUp(ctx); err != nil {
-		return Horizon{}, silent
+		return Horizon{}, silent()
 	}
 	for {
 		s.mu.RLock()
@@ -207,7 +207,7 @@ func (s *Scheduler) Read(ctx context.Context, view View) (Horizon, *api.Error) {
 			return h, nil
 		}
 		if !displaced(err) {
-			return h, silent
+			return h, silent()
 		}
 	}
 }
@@ -216,6 +216,12 @@ func (s *Scheduler) Read(ctx context.Context, view View) (Horizon, *api.Error) {
 // seen in is gone.
 func displaced(err error) bool {
 	return errors.Is(err, errDisplaced) || errors.Is(err, errDisplacedPartly)
+}
+
+// silent refuses a read of what may not be current: it changed nothing, so there
+// is no outcome that could be unknown.
+func silent() *api.Error {
+	return api.Errorf(api.Unavailable, "", "the log does not answer: try again")
 }
 
 func (o *order) handle(s *Scheduler) {

@@ -77,12 +77,12 @@ func (e *executor) forget(a *attempt) {
 // listen begins to hear executors, and the other nodes' hashes.
 func (s *Scheduler) listen() error {
 	heard := map[string]func(string, []byte){
-		wire.AnnounceAll: s.hearAnnounce,
-		wire.ReportAll:   s.hearReport,
-		wire.ScheduleAll: s.hearSchedule,
+		s.cfg.Prefix.AnnounceAll(): s.hearAnnounce,
+		s.cfg.Prefix.ReportAll():   s.hearReport,
+		s.cfg.Prefix.ScheduleAll(): s.hearSchedule,
 	}
 	if !s.cfg.Alone {
-		heard[hashSubject+"*"] = s.hearHash
+		heard[s.hashSubject("*")] = s.hearHash
 	}
 	for subject, handle := range heard {
 		stop, err := s.cfg.Bus.Subscribe(subject, handle)
@@ -154,7 +154,7 @@ func (s *Scheduler) rivalSilence() time.Duration { return 2 * s.cfg.AnnounceEver
 func (s *Scheduler) refuse(a wire.Announce) {
 	body, err := json.Marshal(wire.Taken{Owner: s.cfg.Node, Incarnation: a.Incarnation, SilentMS: s.rivalSilence().Milliseconds()})
 	if err == nil {
-		err = s.cfg.Bus.Publish(wire.ExecSubject(a.Name, wire.VerbTaken), body)
+		err = s.cfg.Bus.Publish(s.cfg.Prefix.ExecSubject(a.Name, wire.VerbTaken), body)
 	}
 	if err != nil {
 		s.log.Warn("an executor could not be told that its name is taken", "executor", a.Name, "error", err)
@@ -176,7 +176,7 @@ func (s *Scheduler) ask(e *executor) {
 		reply := asked{name: name, incarnation: incarnation, epochs: epochs}
 		body, err := json.Marshal(question)
 		if err == nil {
-			body, err = s.cfg.Bus.Request(ctx, wire.ExecSubject(name, wire.VerbAsk), body)
+			body, err = s.cfg.Bus.Request(ctx, s.cfg.Prefix.ExecSubject(name, wire.VerbAsk), body)
 		}
 		if err == nil {
 			err = json.Unmarshal(body, &reply.answer)
@@ -300,25 +300,4 @@ func (housekeep) handle(s *Scheduler) {
 	}
 	s.demand()
 	s.compare()
-}
-
-// demand tells executors what waits, and that we are here.
-func (s *Scheduler) demand() {
-	epoch := s.highestEpoch()
-	if epoch == 0 {
-		return // nothing is ours
-	}
-	for _, e := range s.execs {
-		d := wire.Demand{Owner: s.cfg.Node, Stream: s.cfg.Stream, Epoch: epoch}
-		if p := s.pools[e.pool]; p != nil && len(p.ready) > 0 {
-			d.Waiting, d.Priority, d.Oldest = len(p.ready), int(p.ready[0].priority), p.ready[0].due.Std()
-		}
-		body, err := json.Marshal(d)
-		if err == nil {
-			err = s.cfg.Bus.Publish(wire.ExecSubject(e.name, wire.VerbDemand), body)
-		}
-		if err != nil {
-			s.log.Warn("demand could not be sent", "executor", e.name, "error", err)
-		}
-	}
 }

@@ -228,7 +228,7 @@ func TestARunLostWithTheConnectionIsSentAgainAtOnce(t *testing.T) {
 		e.lost++
 		body := e.sign()
 		e.mu.Unlock()
-		_ = e.bus.Publish(wire.AnnounceSubject(e.name), body)
+		_ = e.bus.Publish(wire.DefaultPrefix.AnnounceSubject(e.name), body)
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
 		v := st.judge()

@@ -206,7 +206,7 @@ func TestReportsOfWhatWasGivenAwayAreLeftToTheNewOwner(t *testing.T) {
 		defer e.kill()
 		var mu sync.Mutex
 		epochs := map[uint64]int{}
-		stop, err := st.bus.Subscribe(wire.ExecSubject("local", wire.VerbStored), func(_ string, body []byte) {
+		stop, err := st.bus.Subscribe(wire.DefaultPrefix.ExecSubject("local", wire.VerbStored), func(_ string, body []byte) {
 			var stored wire.Stored
 			if err := json.Unmarshal(body, &stored); err != nil {
 				t.Error(err)

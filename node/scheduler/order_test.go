@@ -104,14 +104,14 @@ func TestEffectsFollowTheLog(t *testing.T) {
 			}
 			e.stops = append(e.stops, stop)
 		}
-		watch(wire.RunSubject("default", "local"), func(body []byte) {
+		watch(wire.DefaultPrefix.RunSubject("default", "local"), func(body []byte) {
 			var r wire.Run
 			_ = json.Unmarshal(body, &r)
 			if runs++; !st.holds(eventlog.TypeItemClaimed, r.Source.ID) {
 				t.Errorf("%s was sent before its claim was stored", r.Run)
 			}
 		})
-		watch(wire.ExecSubject("local", wire.VerbStored), func(body []byte) {
+		watch(wire.DefaultPrefix.ExecSubject("local", wire.VerbStored), func(body []byte) {
 			var s wire.Stored
 			_ = json.Unmarshal(body, &s)
 			for _, a := range s.Attempts {

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"container/heap"
+	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/command"
@@ -14,6 +15,9 @@ import (
 type pool struct {
 	name  string
 	ready readyQueue
+	// told is whether executors know that something waits, since toldAt.
+	told   bool
+	toldAt time.Time
 }
 
 type readyItem struct {

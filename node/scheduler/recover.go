@@ -31,7 +31,7 @@ func (s *Scheduler) recover(ctx context.Context) error {
 		return err
 	}
 	if found := s.state.Cluster().Stream; found != s.cfg.Stream {
-		return fmt.Errorf("%w: it is stream %s, not %s, which this node knows: put the right files back", eventlog.ErrDamaged, found, s.cfg.Stream)
+		return fmt.Errorf("%w: %w: it is stream %s, not %s, which this node knows: put the right files back", eventlog.ErrDamaged, ErrForeign, found, s.cfg.Stream)
 	}
 	s.log.Info("log folded", "from", from, "seq", s.state.Seq(), "took", time.Since(begun).Round(time.Millisecond))
 	return nil

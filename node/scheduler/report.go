@@ -119,7 +119,7 @@ func (s *Scheduler) acknowledge(reports []storedReport) {
 			Epoch: s.epochOf(k.partition), Attempts: attempts,
 		})
 		if err == nil {
-			err = s.cfg.Bus.Publish(wire.ExecSubject(k.executor, wire.VerbStored), body)
+			err = s.cfg.Bus.Publish(s.cfg.Prefix.ExecSubject(k.executor, wire.VerbStored), body)
 		}
 		if err != nil { // the report comes again, and is acknowledged again
 			s.log.Warn("an acknowledgement could not be sent", "executor", k.executor, "error", err)

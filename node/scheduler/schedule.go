@@ -89,7 +89,7 @@ func (s *Scheduler) answer(m schedule) {
 	}
 	body, err := json.Marshal(reply)
 	if err == nil { // if it is not sent, the question comes again
-		err = s.cfg.Bus.Publish(wire.ExecSubject(m.executor, wire.VerbScheduled), body)
+		err = s.cfg.Bus.Publish(s.cfg.Prefix.ExecSubject(m.executor, wire.VerbScheduled), body)
 	}
 	if err != nil {
 		s.log.Warn("an answer could not be sent", "executor", m.executor, "error", err)

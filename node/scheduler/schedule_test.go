@@ -28,7 +28,7 @@ type asker struct {
 func (st *stage) asker(executor string) *asker {
 	st.t.Helper()
 	a := &asker{st: st, answer: map[uint64]wire.Scheduled{}}
-	stop, err := st.bus.Subscribe(wire.ExecSubject(executor, wire.VerbScheduled), func(_ string, body []byte) {
+	stop, err := st.bus.Subscribe(wire.DefaultPrefix.ExecSubject(executor, wire.VerbScheduled), func(_ string, body []byte) {
 		var m wire.Scheduled
 		_ = json.Unmarshal(body, &m)
 		a.mu.Lock()
@@ -54,7 +54,7 @@ func (a *asker) ask(r wire.Run, executor string, item wire.Item, change ...func(
 		c(&m)
 	}
 	body, _ := json.Marshal(m)
-	if err := a.st.bus.Publish(wire.ScheduleSubject(executor, m.Partition), body); err != nil {
+	if err := a.st.bus.Publish(wire.DefaultPrefix.ScheduleSubject(executor, m.Partition), body); err != nil {
 		a.st.t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)

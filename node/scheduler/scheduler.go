@@ -48,6 +48,7 @@ type Scheduler struct {
 	awaited    []executorAwaited
 	listened   time.Time // since when we hear executors
 	kept       time.Time // when we last kept house
+	tellBy     time.Time // when a demand is to follow; zero: none is
 	watchedSeq uint64    // the last sequence that the server told
 	// holes is the doubt whether the stream has any.
 	holes  eventlog.Doubt
@@ -72,6 +73,8 @@ type Scheduler struct {
 	cause   atomic.Pointer[error]
 	// objection is the first event that must not be: no claims follow it.
 	objection atomic.Pointer[error]
+	// held: nothing that is due is taken. It changes under mu only.
+	held      atomic.Bool
 	unsub     []func()
 	departure atomic.Pointer[departure]
 	stopping  atomic.Bool
@@ -212,10 +215,11 @@ func (s *Scheduler) turn(ctx context.Context, m message) {
 	if s.displaced {
 		s.refold(ctx)
 	}
-	if !s.snap.draining && !s.displaced {
+	if !s.snap.draining && !s.displaced && !s.held.Load() {
 		s.takeDue()
 		s.claim()
 	}
+	s.demandNow()
 	s.seal()
 	s.snapshotStep()
 }
@@ -277,14 +281,17 @@ func (s *Scheduler) drain() {
 func (s *Scheduler) arm(timer *time.Timer) {
 	wait := time.Duration(-1)
 	// While draining nothing is taken; while the log is far behind, its
-	// acknowledgement wakes.
-	if due, any := s.state.NextDue(); any && !s.deaf() {
+	// acknowledgement wakes; while claims are held, HoldClaims does.
+	if due, any := s.state.NextDue(); any && !s.deaf() && !s.held.Load() {
 		wait = max(0, due.Std().Sub(s.cfg.Clock()))
 	}
 	if s.sending == nil && len(s.open) > 0 && !s.displaced { // it is held
 		if held := max(0, time.Until(s.holdUntil)); wait < 0 || wait > held {
 			wait = held
 		}
+	}
+	if !s.tellBy.IsZero() && (wait < 0 || wait > time.Until(s.tellBy)) {
+		wait = max(0, time.Until(s.tellBy))
 	}
 	if s.snap.sections != nil && (wait < 0 || wait > snapshotPace) {
 		wait = snapshotPace
@@ -307,6 +314,25 @@ func (s *Scheduler) openBytes() (n int) {
 	}
 	return n
 }
+
+// HoldClaims has nothing claimed any more, and no occurrence decided, when it
+// returns, until it is called again with false; then what became due meanwhile is
+// taken at once. It is for who finds that this node's clock is wrong: all else
+// goes on. It is safe for concurrent use, and waits for a turn of the loop at most.
+func (s *Scheduler) HoldClaims(held bool) {
+	s.mu.Lock() // a turn that looked before has ended
+	s.held.Store(held)
+	s.mu.Unlock()
+	select {
+	case s.inbox <- awake{}:
+	default: // full: there is a turn to come
+	}
+}
+
+// awake has the loop look at what is due.
+type awake struct{}
+
+func (awake) handle(*Scheduler) {}
 
 func (s *Scheduler) now() eventlog.Time { return eventlog.TimeOf(s.cfg.Clock()) }
 

@@ -265,6 +265,16 @@ func (s *Scheduler) loadSnapshot() *projection.State {
 	return state
 }
 
+// Remembered is the highest sequence that a snapshot of a stream knows to have
+// been stored; 0 if there is none that can be read. Nobody may write it meanwhile.
+func Remembered(file, stream string) uint64 {
+	state, err := readSnapshot(file, stream, projection.NewState())
+	if err != nil {
+		return 0
+	}
+	return state.Highest()
+}
+
 // newState is the state before the first event.
 func (s *Scheduler) newState() *projection.State {
 	state := projection.NewState()

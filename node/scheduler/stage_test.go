@@ -129,7 +129,7 @@ func (st *stage) commits() []check.Commit {
 	var all []check.Commit
 	done := errors.New("done")
 	err = st.log.Follow(st.t.Context(), 1, func(m eventlog.Message) error {
-		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body})
+		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.DefaultPrefix.Subject(m.Lane), Body: m.Body})
 		if m.Seq == info.LastSeq {
 			return done
 		}
@@ -272,10 +272,10 @@ func (st *stage) executor(name, incarnation string, slots int, run func(wire.Run
 		bus: st.bus, name: name, incarnation: incarnation, slots: slots, run: run,
 		held: map[wire.Attempt]wire.Held{}, outcomes: map[wire.Attempt]wire.Outcome{}, quit: make(chan struct{}),
 	}
-	e.on(wire.RunSubject("default", name), e.receive)
-	e.on(wire.ExecSubject(name, wire.VerbStored), e.stored)
-	e.on(wire.ExecSubject(name, wire.VerbCancel), e.cancel)
-	e.on("ask:"+wire.ExecSubject(name, wire.VerbAsk), e.ask)
+	e.on(wire.DefaultPrefix.RunSubject("default", name), e.receive)
+	e.on(wire.DefaultPrefix.ExecSubject(name, wire.VerbStored), e.stored)
+	e.on(wire.DefaultPrefix.ExecSubject(name, wire.VerbCancel), e.cancel)
+	e.on("ask:"+wire.DefaultPrefix.ExecSubject(name, wire.VerbAsk), e.ask)
 	go e.announce()
 	return e
 }
@@ -308,7 +308,7 @@ func (e *executor) announce() {
 		}
 		e.mu.Unlock()
 		if !silent {
-			_ = e.bus.Publish(wire.AnnounceSubject(e.name), body)
+			_ = e.bus.Publish(wire.DefaultPrefix.AnnounceSubject(e.name), body)
 			for _, o := range ended {
 				e.report(o)
 			}
@@ -340,7 +340,7 @@ func (e *executor) ask(body []byte) {
 	e.asked = append(e.asked, a)
 	answer := e.sign()
 	e.mu.Unlock()
-	_ = e.bus.Publish("answer:"+wire.ExecSubject(e.name, wire.VerbAsk), answer)
+	_ = e.bus.Publish("answer:"+wire.DefaultPrefix.ExecSubject(e.name, wire.VerbAsk), answer)
 }
 
 func (e *executor) receive(body []byte) {
@@ -389,7 +389,7 @@ func (e *executor) end(key wire.Attempt, o wire.Outcome) {
 
 func (e *executor) report(o wire.Outcome) {
 	body, _ := json.Marshal(wire.Report{SpecVersion: "1.0", Type: wire.ReportType, Subject: o.Run, Data: o})
-	_ = e.bus.Publish(wire.ReportSubject(e.name, o.Partition), body)
+	_ = e.bus.Publish(wire.DefaultPrefix.ReportSubject(e.name, o.Partition), body)
 }
 
 func (e *executor) stored(body []byte) {

@@ -13,6 +13,9 @@ import (
 // refers to is named as it is now.
 func (s *Service) auditAt(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.AuditAt](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -22,7 +25,7 @@ func (s *Service) auditAt(ctx context.Context, r *request) (any, *api.Error) {
 	}
 	last, id := uint64(0), in.ID
 	var item projection.Item // of a trigger's run: what made it is in the trigger's life
-	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+	h, refused := s.read(ctx, r, func(st *projection.State) {
 		id, item = in.ID, projection.Item{} // a view may be called again
 		if i := st.Run(id); i != nil {
 			id = i.ID // the events of an item's run are the item's

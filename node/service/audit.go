@@ -35,6 +35,9 @@ type audit struct {
 // stored, with the attribute seq besides.
 func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.AuditEvents](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -43,7 +46,7 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 		return nil, refused
 	}
 	last := uint64(0) // the commit with the last event of the one entity asked for
-	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+	h, refused := s.read(ctx, r, func(st *projection.State) {
 		if i := st.Run(a.id); i != nil {
 			a.id = i.ID // the events of an item's run are the item's
 		}
@@ -68,7 +71,10 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 		}
 		m, err := s.cfg.Log.Get(ctx, a.seq)
 		if errors.Is(err, eventlog.ErrNotFound) {
-			continue // the front of the stream may have been cut
+			if refused := s.cutFront(ctx, a.seq); refused != nil {
+				return nil, refused
+			}
+			continue
 		}
 		if err != nil {
 			return nil, unreadable(err)
@@ -78,6 +84,19 @@ func (s *Service) auditEvents(ctx context.Context, r *request) (any, *api.Error)
 		}
 	}
 	return a.answer, nil
+}
+
+// cutFront is nil if a message that is folded here is not there since the front of
+// the stream was cut. Else its leader does not know it: it answers from its past.
+func (s *Service) cutFront(ctx context.Context, seq uint64) *api.Error {
+	info, err := s.cfg.Log.Info(ctx)
+	if err == nil && seq >= info.FirstSeq {
+		err = eventlog.ErrNotFound
+	}
+	if err != nil {
+		return unreadable(err)
+	}
+	return nil
 }
 
 // lastOf is the sequence of the commit with an entity's last event, 0 if it is

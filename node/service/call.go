@@ -65,7 +65,7 @@ func (s *Service) start(ctx context.Context, r *request, wait string, made func(
 		if refused != nil {
 			return nil, refused
 		}
-		return s.showRunOf(ctx, r, run.(string), false)
+		return s.showRunOf(ctx, r, run.(string))
 	}
 	if refused := s.beginWait(); refused != nil {
 		return nil, refused
@@ -78,7 +78,7 @@ func (s *Service) start(ctx context.Context, r *request, wait string, made func(
 	s.waitRun(ctx, run, patience)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	return s.showRunOf(ctx, r, run, false)
+	return s.showRunOf(ctx, r, run)
 }
 
 // begun has a run begun here or elsewhere, and returns its id when this node

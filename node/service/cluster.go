@@ -48,7 +48,7 @@ func answered[A any](answer A, refused *api.Error) (any, *api.Error) {
 // manages refuses whoever may not change the cluster, and what is none.
 func (s *Service) manages(ctx context.Context, r *request) *api.Error {
 	super := false
-	_, refused := s.read(ctx, r, false, func(st *projection.State) {
+	_, refused := s.read(ctx, r, func(st *projection.State) {
 		super = st.UserByRef(r.user, true).Superuser()
 	})
 	switch {
@@ -63,12 +63,16 @@ func (s *Service) manages(ctx context.Context, r *request) *api.Error {
 }
 
 func (s *Service) clusterStatus(ctx context.Context, r *request) (any, *api.Error) {
-	if _, refused := decode[struct {
+	in, refused := decode[struct {
 		Strong bool `json:"strong"`
-	}](r.body); refused != nil {
+	}](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
+	if refused != nil {
 		return nil, refused
 	}
-	if _, refused := s.read(ctx, r, false, func(*projection.State) {}); refused != nil {
+	if _, refused := s.read(ctx, r, func(*projection.State) {}); refused != nil {
 		return nil, refused
 	}
 	st := s.cfg.Scheduler.Status(ctx)

@@ -86,6 +86,9 @@ func recallDefinition[P any](ctx context.Context, s *Service, d definition[P], p
 // findDefinition finds what a get asks for, by id or by name.
 func findDefinition[P any](ctx context.Context, s *Service, r *request, d definition[P]) (*P, uint64, *api.Error) {
 	in, refused := decode[api.Get](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, 0, refused
 	}
@@ -94,7 +97,7 @@ func findDefinition[P any](ctx context.Context, s *Service, r *request, d defini
 		return nil, 0, refused
 	}
 	var found *P
-	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+	h, refused := s.read(ctx, r, func(st *projection.State) {
 		found = d.find(st, ref, in.ID != "")
 		if found != nil && in.ID == "" && d.meta(found).Name != in.Name {
 			found = nil // its id, not its name
@@ -132,6 +135,9 @@ func getDefinition[P any](ctx context.Context, s *Service, r *request, d definit
 
 func listDefinition[P any](ctx context.Context, s *Service, r *request, d definition[P]) (any, *api.Error) {
 	in, refused := decode[api.List](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -140,7 +146,7 @@ func listDefinition[P any](ctx context.Context, s *Service, r *request, d defini
 		return nil, refused
 	}
 	var all []*P
-	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) { all = d.all(st) })
+	h, refused := s.read(ctx, r, func(st *projection.State) { all = d.all(st) })
 	if refused != nil {
 		return nil, refused
 	}

@@ -102,7 +102,7 @@ func (s *Service) checkCode(ctx context.Context, name, pool, code string) *api.E
 	if err != nil {
 		return api.Errorf(api.Invalid, "code", "the code cannot be sent: %v", err)
 	}
-	question := nats.NewMsg(wire.ExecSubject(executor, wire.VerbCheck))
+	question := nats.NewMsg(s.cfg.Prefix.ExecSubject(executor, wire.VerbCheck))
 	question.Data = body
 	reply, err := s.cfg.Node.RequestMsgWithContext(ctx, question)
 	if err != nil {

@@ -35,7 +35,9 @@ type Nodes interface {
 }
 
 // hopSubject is where a node hears what others ask it.
-func hopSubject(node, verb string) string { return "belfry.node." + node + "." + verb }
+func (s *Service) hopSubject(node, verb string) string {
+	return s.cfg.Prefix.String() + ".node." + node + "." + verb
+}
 
 // errUnheard says that a hop was never begun, so that it did nothing.
 var errUnheard = errors.New("nobody has heard the question")
@@ -52,7 +54,7 @@ func (s *Service) hop(ctx context.Context, r *request, owner string) (jsontext.V
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer context.AfterFunc(s.cfg.Scheduler.Departure(), cancel)()
-	m := nats.NewMsg(hopSubject(owner, r.verb))
+	m := nats.NewMsg(s.hopSubject(owner, r.verb))
 	m.Header.Set(headerUser, r.user)
 	m.Header.Set(api.HeaderRequestID, r.id)
 	m.Header.Set(headerWithin, strconv.FormatInt(time.Until(until).Milliseconds(), 10))
@@ -83,7 +85,7 @@ func (s *Service) hop(ctx context.Context, r *request, owner string) (jsontext.V
 // may all be waiting for other nodes.
 func (s *Service) hear(table map[string]verb) func(*nats.Msg) {
 	return func(m *nats.Msg) {
-		token := strings.SplitN(m.Subject, ".", 4) // belfry.node.<name>.<entity>.<verb>
+		token := strings.SplitN(m.Subject, ".", 4) // <prefix>.node.<name>.<entity>.<verb>
 		if do := table[token[len(token)-1]]; len(token) == 4 && do != nil {
 			s.hops.take(s, func() { s.answerHop(m, token[3], do) })
 		}

@@ -214,6 +214,9 @@ func (s *Service) resolved(ctx context.Context, what command.Runnable, who *api.
 
 func (s *Service) itemGet(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.Get](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -227,7 +230,7 @@ func (s *Service) itemGet(ctx context.Context, r *request) (any, *api.Error) {
 			return nil, refused
 		}
 	}
-	h, refused := s.read(ctx, r, in.Strong, v.see)
+	h, refused := s.read(ctx, r, v.see)
 	if refused != nil {
 		return nil, refused
 	}

@@ -80,7 +80,7 @@ func (p *pass) run(ctx context.Context) error {
 func (p *pass) message(ctx context.Context, m eventlog.Message) error {
 	begun := time.Now()
 	if m.Seq <= p.target {
-		p.judge.Commit(check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body})
+		p.judge.Commit(check.Commit{Seq: m.Seq, Subject: eventlog.DefaultPrefix.Subject(m.Lane), Body: m.Body})
 		p.checked = m.Seq
 		p.tell()
 		if err := p.rest(ctx, time.Since(begun)); err != nil {

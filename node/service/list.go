@@ -20,7 +20,6 @@ type scan struct {
 	over   func(*projection.State, projection.Cursor, int, int, func(*projection.Item) bool) ([]projection.Item, projection.Cursor, bool)
 	match  func(*projection.Item) bool
 	cursor projection.Cursor
-	strong bool
 }
 
 // walk gives each match to take, in order, until that says stop or there are
@@ -29,7 +28,7 @@ func (sc scan) walk(ctx context.Context, s *Service, r *request, take func(itemV
 	for end := false; !end; {
 		var views []itemView
 		from := sc.cursor // a view may be called again
-		h, refused := s.read(ctx, r, sc.strong, func(st *projection.State) {
+		h, refused := s.read(ctx, r, func(st *projection.State) {
 			var found []projection.Item
 			found, sc.cursor, end = sc.over(st, from, scanSteps, api.PageMax, sc.match)
 			views = make([]itemView, len(found))
@@ -55,6 +54,9 @@ func (sc scan) walk(ctx context.Context, s *Service, r *request, take func(itemV
 
 func (s *Service) itemList(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.ItemList](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -66,7 +68,7 @@ func (s *Service) itemList(ctx context.Context, r *request) (any, *api.Error) {
 	if refused != nil {
 		return nil, refused
 	}
-	sc := scan{over: (*projection.State).ScanItems, match: match, cursor: p.cursor, strong: in.Strong}
+	sc := scan{over: (*projection.State).ScanItems, match: match, cursor: p.cursor}
 	log, whole := cached(s.cfg.Log), true
 	refused = sc.walk(ctx, s, r, func(v itemView, h scheduler.Horizon) (bool, *api.Error) {
 		rec, refused := s.showItemFrom(ctx, log, v, h)

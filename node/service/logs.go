@@ -39,6 +39,9 @@ const outputLate = time.Second
 // With wait, it waits for more than that.
 func (s *Service) runLogs(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.RunLogsInput](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -230,7 +233,7 @@ type runView struct {
 func (s *Service) lookAt(ctx context.Context, r *request, in api.RunLogsInput) (*runView, *api.Error) {
 	v := &runView{}
 	found := false
-	h, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+	h, refused := s.read(ctx, r, func(st *projection.State) {
 		i := st.Run(in.ID)
 		if id, of := strings.CutPrefix(in.ID, eventlog.PrefixRun); i == nil && of && in.Wait != "" {
 			i = st.Item(eventlog.PrefixItem + id) // it may have one soon

@@ -13,6 +13,9 @@ import (
 
 func (s *Service) runGet(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.Get](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -25,7 +28,7 @@ func (s *Service) runGet(ctx context.Context, r *request) (any, *api.Error) {
 			return nil, refused
 		}
 	}
-	return s.showRunOf(ctx, r, ref, in.Strong)
+	return s.showRunOf(ctx, r, ref)
 }
 
 // runNamed finds the one run of a name: that of its item, its trigger, or what
@@ -54,9 +57,9 @@ func (s *Service) runNamed(ctx context.Context, r *request, name string) (string
 }
 
 // showRunOf finds a run by id and makes its record.
-func (s *Service) showRunOf(ctx context.Context, r *request, run string, strong bool) (any, *api.Error) {
+func (s *Service) showRunOf(ctx context.Context, r *request, run string) (any, *api.Error) {
 	var v itemView
-	h, refused := s.read(ctx, r, strong, func(st *projection.State) {
+	h, refused := s.read(ctx, r, func(st *projection.State) {
 		v = itemView{} // a view may be called again
 		if i := st.Run(run); i != nil {
 			v = itemView{id: i.ID, found: true, item: i.Copy()}
@@ -90,6 +93,9 @@ func (s *Service) showRun(ctx context.Context, log eventlog.Log, v itemView, h s
 
 func (s *Service) runList(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.RunList](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -101,7 +107,7 @@ func (s *Service) runList(ctx context.Context, r *request) (any, *api.Error) {
 	if refused != nil {
 		return nil, refused
 	}
-	sc := scan{over: (*projection.State).ScanRuns, match: match, cursor: p.cursor, strong: in.Strong}
+	sc := scan{over: (*projection.State).ScanRuns, match: match, cursor: p.cursor}
 	log, whole := cached(s.cfg.Log), true
 	refused = sc.walk(ctx, s, r, func(v itemView, h scheduler.Horizon) (bool, *api.Error) {
 		rec, refused := s.showRun(ctx, log, v, h)
@@ -164,5 +170,5 @@ func (s *Service) runCancel(ctx context.Context, r *request) (any, *api.Error) {
 	if refused := s.cfg.Scheduler.CancelRun(ctx, check.By, in.ID, check.Reason); refused != nil {
 		return nil, refused
 	}
-	return s.showRunOf(ctx, r, in.ID, false)
+	return s.showRunOf(ctx, r, in.ID)
 }

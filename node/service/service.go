@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/scheduler"
 )
@@ -40,6 +41,8 @@ type Config struct {
 	// subscribes on it. nil: there are none but those who Ask.
 	Callers *nats.Conn
 	Node    Nodes // asks executors, and other nodes
+	// Prefix of all subjects. Defaults to wire.DefaultPrefix.
+	Prefix wire.Prefix
 	// Name is this node's, where there are others: what they decide is passed on
 	// to them. "": there are none.
 	Name string
@@ -141,7 +144,7 @@ func (s *Service) Start() error {
 		return nil
 	}
 	registered, err := micro.AddService(s.cfg.Callers, micro.Config{
-		Name: api.Service, Version: s.cfg.Version,
+		Name: s.subjects().Service(), Version: s.cfg.Version,
 		Description: "runs stored Python functions when they are due",
 	})
 	if err != nil {
@@ -157,18 +160,21 @@ func (s *Service) Start() error {
 	return s.cfg.Callers.Flush()
 }
 
+// subjects are those of callers.
+func (s *Service) subjects() api.SubjectPrefix { return api.SubjectPrefix(s.cfg.Prefix) }
+
 // register has a verb answered: for callers of whatever node, as one of all that
 // answer, and for those of this node apart. Both are endpoints, so that both are
 // counted.
 func (s *Service) register(name string, do verb) error {
 	entity, action := split(name)
 	endpoint := entity + "-" + action
-	err := s.micro.AddEndpoint(endpoint, s.endpoint(name, do), micro.WithEndpointSubject(api.Subject("*", entity, action)))
+	err := s.micro.AddEndpoint(endpoint, s.endpoint(name, do), micro.WithEndpointSubject(s.subjects().Subject("*", entity, action)))
 	if err != nil || s.cfg.Name == "" {
 		return err
 	}
 	return s.micro.AddEndpoint(endpoint+"-local", s.endpoint(name, do),
-		micro.WithEndpointSubject(api.LocalSubject(s.cfg.Name, "*", entity, action)), micro.WithEndpointQueueGroupDisabled())
+		micro.WithEndpointSubject(s.subjects().LocalSubject(s.cfg.Name, "*", entity, action)), micro.WithEndpointQueueGroupDisabled())
 }
 
 // join has other nodes ask this one.
@@ -176,7 +182,7 @@ func (s *Service) join() error {
 	if s.cfg.Name == "" {
 		return nil
 	}
-	stop, err := s.cfg.Listen(hopSubject(s.cfg.Name, "*.*"), s.hear(verbs()))
+	stop, err := s.cfg.Listen(s.hopSubject(s.cfg.Name, "*.*"), s.hear(verbs()))
 	if err != nil {
 		return fmt.Errorf("listen to other nodes: %w", err)
 	}

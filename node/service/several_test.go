@@ -48,7 +48,7 @@ func (w *wires) Request(ctx context.Context, _ string, _ []byte) ([]byte, error)
 func (w *wires) Subscribe(subject string, handle func(string, []byte)) (func(), error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if subject == wire.AnnounceAll {
+	if subject == wire.DefaultPrefix.AnnounceAll() {
 		w.announce = append(w.announce, handle)
 	}
 	return func() {}, nil
@@ -61,7 +61,7 @@ func (w *wires) sign() {
 	announce := w.announce
 	w.mu.Unlock()
 	for _, hear := range announce {
-		hear(wire.AnnounceSubject("x1"), body)
+		hear(wire.DefaultPrefix.AnnounceSubject("x1"), body)
 	}
 }
 
@@ -267,7 +267,7 @@ func (c *several) judge() {
 	}
 	v := check.New()
 	err = c.log.Follow(c.t.Context(), 1, func(m eventlog.Message) error {
-		v.Commit(check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body})
+		v.Commit(check.Commit{Seq: m.Seq, Subject: eventlog.DefaultPrefix.Subject(m.Lane), Body: m.Body})
 		if m.Seq == info.LastSeq {
 			return errJudged
 		}

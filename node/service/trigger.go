@@ -167,6 +167,9 @@ func (s *Service) sameTrigger(ctx context.Context, c command.CreateTrigger, v tr
 
 func (s *Service) triggerGet(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.Get](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -180,7 +183,7 @@ func (s *Service) triggerGet(ctx context.Context, r *request) (any, *api.Error) 
 			return nil, refused
 		}
 	}
-	h, refused := s.read(ctx, r, in.Strong, v.see)
+	h, refused := s.read(ctx, r, v.see)
 	if refused != nil {
 		return nil, refused
 	}
@@ -213,14 +216,13 @@ func (s *Service) triggerNamed(ctx context.Context, r *request, name string) (st
 type triggerScan struct {
 	match  func(*projection.Trigger) bool
 	cursor projection.Cursor
-	strong bool
 }
 
 func (sc triggerScan) walk(ctx context.Context, s *Service, r *request, take func(triggerView, scheduler.Horizon) (bool, *api.Error)) *api.Error {
 	for end := false; !end; {
 		var views []triggerView
 		from := sc.cursor // a view may be called again
-		h, refused := s.read(ctx, r, sc.strong, func(st *projection.State) {
+		h, refused := s.read(ctx, r, func(st *projection.State) {
 			var found []projection.Trigger
 			found, sc.cursor, end = st.ScanTriggers(from, scanSteps, api.PageMax, sc.match)
 			views = make([]triggerView, len(found))
@@ -243,6 +245,9 @@ func (sc triggerScan) walk(ctx context.Context, s *Service, r *request, take fun
 
 func (s *Service) triggerList(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.TriggerList](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -254,7 +259,7 @@ func (s *Service) triggerList(ctx context.Context, r *request) (any, *api.Error)
 	if refused != nil {
 		return nil, refused
 	}
-	sc := triggerScan{cursor: p.cursor, strong: in.Strong, match: func(t *projection.Trigger) bool {
+	sc := triggerScan{cursor: p.cursor, match: func(t *projection.Trigger) bool {
 		return (in.Active == nil || t.Active == *in.Active) && (function == "" || t.Target == function)
 	}}
 	whole := true
@@ -270,6 +275,9 @@ func (s *Service) triggerList(ctx context.Context, r *request) (any, *api.Error)
 // or of an expression.
 func (s *Service) triggerPreview(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.Preview](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -279,7 +287,7 @@ func (s *Service) triggerPreview(ctx context.Context, r *request) (any, *api.Err
 	}
 	if in.ID != "" {
 		found := false
-		if _, refused := s.read(ctx, r, in.Strong, func(st *projection.State) {
+		if _, refused := s.read(ctx, r, func(st *projection.State) {
 			if t := st.Trigger(in.ID); t != nil {
 				found = true
 				p.Of(t)

@@ -74,11 +74,17 @@ func (s *Service) userList(ctx context.Context, r *request) (any, *api.Error) {
 	return listDefinition(ctx, s, r, users())
 }
 
-// read is the scheduler's Read for a caller who must exist. A node alone has
-// the whole log in its state, so that a strong read is any read: what it saw
-// is stored, and nobody else can have stored more. Where there are others, it is
-// as current as the answer of the stream's leader.
-func (s *Service) read(ctx context.Context, r *request, _ bool, view scheduler.View) (scheduler.Horizon, *api.Error) {
+// strongly comes before all reads of a request that asks for strong ones: they
+// are linearizable after it, whatever the stream's leader thinks that it leads.
+func (s *Service) strongly(ctx context.Context, asked bool) *api.Error {
+	if !asked {
+		return nil
+	}
+	return s.cfg.Scheduler.Mark(ctx)
+}
+
+// read is the scheduler's Read for a caller who must exist.
+func (s *Service) read(ctx context.Context, r *request, view scheduler.View) (scheduler.Horizon, *api.Error) {
 	known := false
 	h, refused := s.cfg.Scheduler.Read(ctx, func(st *projection.State) {
 		if known = st.UserByRef(r.user, true) != nil; known {

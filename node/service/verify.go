@@ -44,6 +44,9 @@ type verification struct {
 // the request came, beside everything else.
 func (s *Service) auditVerify(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[api.AuditVerify](r.body)
+	if refused == nil {
+		refused = s.strongly(ctx, in.Strong)
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -51,7 +54,7 @@ func (s *Service) auditVerify(ctx context.Context, r *request) (any, *api.Error)
 	if refused != nil {
 		return nil, refused
 	}
-	if _, refused := s.read(ctx, r, false, func(*projection.State) {}); refused != nil {
+	if _, refused := s.read(ctx, r, func(*projection.State) {}); refused != nil {
 		return nil, refused
 	}
 	if patience > 0 {

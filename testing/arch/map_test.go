@@ -40,6 +40,8 @@ func packages() []entry {
 		{path: "node/cluster", sentence: "Raft: state machine, members, the plan, join and leave"},
 		// exec/credential: the broker admits executors by the keys that it gives.
 		{path: "node/broker", imports: "exec/credential", sentence: "the embedded NATS server, its identities and connections"},
+		// A package of its own, since it must not know the server that it stands in for.
+		{path: "node/external", sentence: "a NATS that others run: whether it is fit to keep the log, and a node's connections to it"},
 		{
 			// node/api: Do refuses with its errors. node/record: a run carries the
 			// user's record.

@@ -64,6 +64,11 @@ func rareControls() []control {
 		{"R2", "a completion of what did not come to its end", func(g *good) { g.lines[1].Ended = false }},
 		{"R2", "a completion before its code had come to its end", func(g *good) { g.lines[1].End = clock(2.6) }},
 		{"L7", "an opening in another's lane", func(g *good) { g.find("node.opened", 2).id = "D" }},
+		{"L7", "a marker in another's lane", func(g *good) { g.find("node.marked", 0).id = "D" }},
+		{"L7", "a marker of another process", func(g *good) { g.find("node.marked", 0).data["process"] = "B0" }},
+		{"L7", "a marker that another node wrote", func(g *good) { g.find("node.marked", 0).over["source"] = "/belfry/C" }},
+		{"L7", "a marker of a partition", func(g *good) { g.find("node.marked", 0).over["partition"] = 3 }},
+		{"L7", "a marker before the opening", func(g *good) { g.put(g.find("node.marked", 0), g.find("node.opened", 0)) }},
 		{"L7", "a move that names a partition of its own", func(g *good) { g.find("partitions.moved", 1).over["partition"] = 3 }},
 		{"N1", "a move of a partition that there is not", func(g *good) {
 			g.find("partitions.moved", 1).data["partitions"] = []int{Partition("sts_1"), 64}

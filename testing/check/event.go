@@ -9,11 +9,15 @@ import (
 // Commit is one message of the stream.
 type Commit struct {
 	Seq     uint64
-	Subject string // belfry.events.<node>
+	Subject string // <prefix>.events.<node>, belfry by default
 	Body    []byte
 }
 
-func (c *Commit) lane() string { return strings.TrimPrefix(c.Subject, "belfry.events.") }
+// lane is the node in whose lane the commit stands, whatever the prefix.
+func (c *Commit) lane() string {
+	_, lane, _ := strings.Cut(c.Subject, ".events.")
+	return lane
+}
 
 // Event is a CloudEvent of the stream, as far as it is judged.
 type Event struct {

@@ -157,6 +157,7 @@ func newGood() *good {
 	moved := g.add("A", "partitions.moved", "A", 2.8, fields{"from": "A", "to": "B", "partitions": []int{Partition("sts_1")}})
 	moved.over["source"] = "/belfry/C"
 	g.occurs("B", 2, 3)
+	g.add("B", "node.marked", "B", 3.4, fields{"process": "B"})
 	g.asked("B", "trigger.paused", "sts_1", 3.5, fields{})
 	g.asked("B", "trigger.resumed", "sts_1", 5.5, fields{"next_run": iso(6)})
 	g.occurs("B", 3, 6)

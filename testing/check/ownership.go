@@ -50,7 +50,11 @@ func (v *Verdict) stands(e *Event) {
 		return // the coordinator writes it for a node that is gone
 	case "node":
 		v.source(e)
-		v.opens(e)
+		if e.verb == "marked" {
+			v.marks(e)
+		} else {
+			v.opens(e)
+		}
 		return
 	}
 	want := 0 // of definitions, whose names are unique
@@ -139,6 +143,26 @@ func (v *Verdict) opens(e *Event) {
 		v.cluster.over[before.process] = true
 	}
 	v.cluster.lanes[e.lane] = &lane{process: e.Data.Process, opened: e.Seq, drawn: drawn(e.ID)}
+}
+
+// marks judges a marker: it tells nothing but that its node's process, the one
+// that opened the lane, could append.
+func (v *Verdict) marks(e *Event) {
+	v.Markers++
+	if e.Partition != -1 {
+		v.object("L7", e.place(), "%s at %d names partition %d", e.Type, e.Seq, e.Partition)
+	}
+	l := v.cluster.lanes[e.lane]
+	switch {
+	case e.Subject != e.lane:
+		v.object("L7", e.place(), "%s of %s stands at %d in the lane of %s", e.Type, e.Subject, e.Seq, e.lane)
+	case l == nil:
+		v.object("L7", e.place(), "%s at %d stands in the lane of %s, which no process has opened", e.Type, e.Seq, e.lane)
+	case l.process != e.Data.Process:
+		v.object("L7", e.place(), "%s at %d is of process %s, the lane of %s is process %s's since %d", e.Type, e.Seq, e.Data.Process, e.lane, l.process, l.opened)
+	case v.outlived(e, l):
+		v.object("L7", e.place(), "%s at %d was gathered before the opening of lane %s at %d, by a process before it", e.Type, e.Seq, e.lane, l.opened)
+	}
 }
 
 // drawn is when the id of an event's commit was drawn: the first ten characters

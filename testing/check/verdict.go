@@ -19,6 +19,7 @@ type Verdict struct {
 	Triggers        map[string]*Trigger
 	Runs            map[string]*Run // of triggers and calls
 	Openings        int
+	Markers         int
 	// Last is the time of the last event.
 	Last time.Time
 	// Violations are in the order in which they were found; Unsaid are those

@@ -56,13 +56,19 @@ func (g gate) open(name string) {
 // item makes an item, due at once, that waits at a gate of this name.
 func (g gate) item(c *client.Client, n int, name string) {
 	g.t.Helper()
+	g.itemOf(c, n, "gate", name)
+}
+
+// itemOf is item of another function than gate.
+func (g gate) itemOf(c *client.Client, n int, function, name string) {
+	g.t.Helper()
 	data, err := json.Marshal(map[string]string{"item": itemID(n), "journal": g.journal, "gate": g.file + name})
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	if _, err := c.CreateItem(g.t.Context(), api.ItemInput{
 		ID: itemID(n), Name: text(itemID(n)), RunDateTime: text(time.Now().UTC().Format(time.RFC3339Nano)),
-		Function: &api.RefInput{IDOrName: "gate"}, Data: data,
+		Function: &api.RefInput{IDOrName: function}, Data: data,
 	}); err != nil {
 		g.t.Fatal(err)
 	}
@@ -334,5 +340,54 @@ func TestACallerIsNoExecutor(t *testing.T) {
 			t.Errorf("%s was not refused", subject)
 		}
 		cancel()
+	}
+}
+
+// A stopped executor lets what runs end, as long as its grace is; what has not
+// ended by then is taken up by another.
+func TestAStoppedExecutorLetsRunsEndWithinItsGrace(t *testing.T) {
+	t.Parallel()
+	p := node(t)
+	c := p.Client(api.Admin)
+	for _, test := range []struct {
+		grace    string
+		attempts int
+	}{{"60s", 1}, {"0s", 2}} {
+		t.Run(test.grace, func(t *testing.T) {
+			pool, g := "grace-"+test.grace, newGate(t)
+			e := start(p.Executor(pool+"-one", "--pool", pool, "--grace", test.grace))
+			createIn(t, c, pool, pool, gateCode)
+			g.itemOf(c, test.attempts, pool, "")
+			g.begun(test.attempts, 1)
+			stopped, begun := make(chan error, 1), time.Now()
+			go func() { stopped <- e.Stop() }()
+			if test.attempts == 1 {
+				select {
+				case err := <-stopped:
+					t.Errorf("it ended with %v while a run was within its grace: %s", err, e.Stderr())
+				case <-time.After(7 * time.Second): // longer than the default
+				}
+			} else {
+				if err := <-stopped; err != nil {
+					t.Errorf("without grace it ended with %v: %s", err, e.Stderr())
+				}
+				if took := time.Since(begun); took > 4500*time.Millisecond {
+					t.Errorf("without grace it ended after %v, as late as by default", took)
+				}
+				start(p.Executor(pool+"-two", "--pool", pool))
+				g.begun(test.attempts, 2)
+			}
+			g.open("")
+			waitEnded(t, c, time.Minute)
+			if test.attempts == 1 {
+				if err := <-stopped; err != nil {
+					t.Errorf("it ended with %v: %s", err, e.Stderr())
+				}
+			}
+			i := cluster.Judge(t, p.Conn()).Items[itemID(test.attempts)]
+			if len(i.Claims) != test.attempts || i.Status != string(api.Completed) {
+				t.Errorf("the item is %s after %+v", i.Status, i.Claims)
+			}
+		})
 	}
 }

@@ -76,7 +76,7 @@ type row struct {
 }
 
 // begun is how long before a fault a run that fell due may have been on its way.
-const begun = 50 * time.Millisecond
+const begun = 250 * time.Millisecond
 
 // rows measures each fault over the runs due, and the calls made, from it to the
 // next one; the first of all rows is of the quiet time before.

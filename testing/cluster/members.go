@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 // Members are the nodes of one cluster, as processes on this machine.
 type Members struct {
 	t     testing.TB
+	nats  string // where they meet, if not at servers of their own
 	Nodes []*Process
 }
 
@@ -25,14 +27,29 @@ type Members struct {
 // and addresses.
 func NewMembers(t testing.TB, nodes int, args ...string) *Members {
 	t.Helper()
+	return newMembers(t, "", nodes, args...)
+}
+
+// NewMembersOn prepares a cluster of nodes that meet at a NATS of others.
+func NewMembersOn(t testing.TB, url string, nodes int, args ...string) *Members {
+	t.Helper()
+	return newMembers(t, url, nodes, args...)
+}
+
+func newMembers(t testing.TB, nats string, nodes int, args ...string) *Members {
+	t.Helper()
 	Binary(t)
-	m := &Members{t: t}
+	m := &Members{t: t, nats: nats}
 	for range nodes {
 		m.Add(args...)
 	}
 	var join []string
 	for _, p := range m.Nodes {
 		join = append(join, p.Raft)
+	}
+	if nodes == 1 {
+		m.Nodes[0].line = append(m.Nodes[0].line, "--bootstrap-expect", "1")
+		return m
 	}
 	for _, p := range m.Nodes {
 		p.line = append(p.line, "--bootstrap-expect", fmt.Sprint(nodes), "--join", strings.Join(join, ","))
@@ -49,7 +66,13 @@ func (m *Members) Add(args ...string) *Process {
 	p.URL, p.HTTP, p.Raft = "nats://"+addrs[0], addrs[1], addrs[2]
 	p.line = []string{
 		"node", "--name", name, "--data", p.Dir, "--sandbox", "process", // functions of tests keep a journal outside
-		"--nats-addr", addrs[0], "--http-addr", addrs[1], "--raft-addr", addrs[2], "--cluster-addr", addrs[3],
+		"--http-addr", addrs[1], "--raft-addr", addrs[2],
+	}
+	if m.nats == "" {
+		p.line = append(p.line, "--nats-addr", addrs[0], "--cluster-addr", addrs[3])
+	} else {
+		p.URL = m.nats
+		p.line = append(p.line, "--nats", m.nats)
 	}
 	m.Nodes = append(m.Nodes, p)
 	return p
@@ -65,6 +88,29 @@ func (m *Members) AddTo(args ...string) *Process {
 	p := m.Add(args...)
 	p.line = append(p.line, "--join", strings.Join(join, ","))
 	return p
+}
+
+// Become has a member be what the node alone becomes, on its directory: by belfry
+// cluster init until AsNode is called.
+func (p *Process) Become(alone *Process) {
+	line := p.line
+	if line[0] == "node" {
+		line = append([]string{"cluster", "init", "--from", p.Dir}, without(line, "--data")[1:]...)
+	}
+	p.Dir = alone.Dir
+	p.line = slices.Clone(line)
+	p.line[3] = p.Dir
+}
+
+// AsNode has a node that was made by Become be started by belfry node.
+func (p *Process) AsNode() {
+	p.line = append([]string{"node", "--data", p.Dir}, without(p.line, "--from")[2:]...)
+}
+
+// without is a line without a flag and its value.
+func without(line []string, flag string) []string {
+	at := slices.Index(line, flag)
+	return slices.Delete(slices.Clone(line), at, at+2)
 }
 
 // Start starts all nodes at once and returns when each is ready.

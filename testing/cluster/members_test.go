@@ -151,7 +151,7 @@ func statuses(t *testing.T, nc *nats.Conn, instances int) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.PublishRequest("$SRV.STATS."+api.Service, sub.Subject, nil); err != nil {
+	if err := nc.PublishRequest("$SRV.STATS."+api.DefaultPrefix.Service(), sub.Subject, nil); err != nil {
 		t.Fatal(err)
 	}
 	answered := map[string]int{}

@@ -41,6 +41,8 @@ type Process struct {
 	cmd    *exec.Cmd
 	stderr *lines
 	ended  chan error
+	begun  time.Time
+	ready  <-chan string
 	// Startup is how long the last start took, from exec to the line "ready".
 	Startup time.Duration
 }
@@ -92,6 +94,13 @@ func (p *Process) Executor(name string, args ...string) *Process {
 		t: p.t, Dir: p.Dir, URL: p.URL, HTTP: p.HTTP, Raft: p.Raft, Args: args, Program: p.Program,
 		line: []string{"exec", "--nats", p.URL, "--data", p.Dir, "--name", name, "--sandbox", "process"},
 	}
+}
+
+// ExecutorAt prepares an executor that comes by another way, as its NATS wants it.
+func (p *Process) ExecutorAt(url, name string, args ...string) *Process {
+	e := p.Executor(name, args...)
+	e.URL, e.line = url, []string{"exec", "--nats", url, "--name", name, "--sandbox", "process"}
+	return e
 }
 
 // freeAddrs finds loopback addresses that nobody listens on, and that no other
@@ -167,6 +176,15 @@ func (p *Process) Start() {
 // the process said.
 func (p *Process) Try() error {
 	p.t.Helper()
+	if err := p.Begin(); err != nil {
+		return err
+	}
+	return p.Ready()
+}
+
+// Begin runs the process, which Ready waits for.
+func (p *Process) Begin() error {
+	p.t.Helper()
 	p.cmd = p.command()
 	p.stderr = &lines{}
 	p.cmd.Stderr = p.stderr
@@ -174,12 +192,12 @@ func (p *Process) Try() error {
 	if err != nil {
 		return err
 	}
-	begun := time.Now()
+	p.begun = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
 	ready := make(chan string, 1)
-	p.ended = make(chan error, 1)
+	p.ready, p.ended = ready, make(chan error, 1)
 	go func(cmd *exec.Cmd, ended chan<- error) {
 		scanner := bufio.NewScanner(stdout)
 		for scanner.Scan() {
@@ -190,9 +208,16 @@ func (p *Process) Try() error {
 		ended <- cmd.Wait()
 	}(p.cmd, p.ended)
 	p.t.Cleanup(p.Kill)
+	return nil
+}
+
+// Ready returns when the process that Begin ran is ready, or has ended: the error
+// holds what it said.
+func (p *Process) Ready() error {
+	p.t.Helper()
 	select {
-	case <-ready:
-		p.Startup = time.Since(begun)
+	case <-p.ready:
+		p.Startup = time.Since(p.begun)
 		return nil
 	case err := <-p.ended:
 		p.cmd = nil
@@ -226,6 +251,35 @@ func (p *Process) Refused(status int) string {
 		p.t.Errorf("it said %q and on standard output %q, not one line", said, &stdout)
 	}
 	return strings.Join(said, "\n")
+}
+
+// KilledAt runs the process and kills it when it has said a text on standard
+// error, and a while after that. It returns all that it said.
+func (p *Process) KilledAt(text string, later time.Duration) string {
+	p.t.Helper()
+	cmd, said := p.command(), new(lines)
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for deadline := time.After(startTimeout); !strings.Contains(said.String(), text); {
+		select {
+		case err := <-ended:
+			p.t.Fatalf("belfry ended with %v and never said %q: %s", err, text, said)
+		case <-deadline:
+			_ = cmd.Process.Kill() // it may have ended by itself
+			p.t.Fatalf("belfry did not say %q in %v: %s", text, startTimeout, said)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	time.Sleep(later)      // real processes, real time
+	_ = cmd.Process.Kill() // it may have ended by itself
+	if err := <-ended; err == nil {
+		p.t.Fatalf("belfry had ended by itself after %q: %s", text, said)
+	}
+	return said.String()
 }
 
 // Kill ends the process with SIGKILL. It may be called again.

@@ -14,10 +14,15 @@ import (
 	"github.com/belfryhq/belfry/testing/check"
 )
 
+// Stream is the event stream of a Belfry with the default prefix.
+const Stream = "BELFRY_EVENTS"
+
 // LastSeq is the last sequence of the event stream, as any client may ask.
-func LastSeq(t testing.TB, nc *nats.Conn) uint64 {
+func LastSeq(t testing.TB, nc *nats.Conn) uint64 { t.Helper(); return lastSeqOf(t, nc, Stream) }
+
+func lastSeqOf(t testing.TB, nc *nats.Conn, stream string) uint64 {
 	t.Helper()
-	m, err := nc.Request("$JS.API.STREAM.INFO.BELFRY_EVENTS", nil, 10*time.Second)
+	m, err := nc.Request("$JS.API.STREAM.INFO."+stream, nil, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +38,14 @@ func LastSeq(t testing.TB, nc *nats.Conn) uint64 {
 }
 
 // Commits reads the whole stream, message by message, as any client may.
-func Commits(t testing.TB, nc *nats.Conn) []check.Commit {
+func Commits(t testing.TB, nc *nats.Conn) []check.Commit { t.Helper(); return CommitsOf(t, nc, Stream) }
+
+// CommitsOf is Commits of the stream of a Belfry with another prefix.
+func CommitsOf(t testing.TB, nc *nats.Conn, stream string) []check.Commit {
 	t.Helper()
 	var all []check.Commit
-	for seq := uint64(1); seq <= LastSeq(t, nc); seq++ {
-		m, err := nc.Request("$JS.API.STREAM.MSG.GET.BELFRY_EVENTS", fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
+	for seq := uint64(1); seq <= lastSeqOf(t, nc, stream); seq++ {
+		m, err := nc.Request("$JS.API.STREAM.MSG.GET."+stream, fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}

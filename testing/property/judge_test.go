@@ -22,7 +22,7 @@ import (
 func judged(log []eventlog.Message) *check.Verdict {
 	commits := make([]check.Commit, len(log))
 	for n, m := range log {
-		commits[n] = check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body}
+		commits[n] = check.Commit{Seq: m.Seq, Subject: eventlog.DefaultPrefix.Subject(m.Lane), Body: m.Body}
 	}
 	return check.Log(commits)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/scheduler"
 	"github.com/belfryhq/belfry/projection"
 	"github.com/belfryhq/belfry/testing/check"
 )
@@ -117,17 +118,24 @@ func (c *client) once(p *process, x wish, request string) check.Op {
 	return op
 }
 
-// read looks at one record.
+// read looks at one record, sometimes strongly.
 func (c *client) read(entity, id string) {
 	p := pick(c.odds, c.w.nodes).process()
 	if p == nil {
 		return
 	}
-	op := check.Op{Client: c.name, Node: p.node.name, Verb: entity + ".get", Entity: entity, ID: id, Read: true, Invoked: time.Now()}
+	op := check.Op{Client: c.name, Node: p.node.name, Verb: entity + ".get", Entity: entity, ID: id, Read: true, Strong: c.odds.chance(4), Invoked: time.Now()}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var seen record
-	horizon, refused := p.Read(ctx, func(s *projection.State) { seen = recordOf(s, entity, id) })
+	var horizon scheduler.Horizon
+	var refused *api.Error
+	if op.Strong {
+		refused = p.Mark(ctx)
+	}
+	if refused == nil {
+		horizon, refused = p.Read(ctx, func(s *projection.State) { seen = recordOf(s, entity, id) })
+	}
 	op.Returned, op.Outcome = time.Now(), outcomeOf(refused)
 	if refused == nil {
 		op.Revision, op.Seq, op.Status = seen.revision, horizon.Seq(seen.seq), seen.status

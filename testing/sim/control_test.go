@@ -208,7 +208,7 @@ func (f *forger) rewrite(m *nats.Msg) *nats.Msg {
 		if err != nil {
 			return m
 		}
-		return &nats.Msg{Subject: wire.ReportSubject(newest.executor, r.Data.Partition), Data: data}
+		return &nats.Msg{Subject: wire.DefaultPrefix.ReportSubject(newest.executor, r.Data.Partition), Data: data}
 	}
 	return m
 }

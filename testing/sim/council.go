@@ -196,7 +196,7 @@ func (c *council) join(p *process, bus coordinator.Bus) (err error) {
 	}
 	p.part, err = coordinator.New(coordinator.Config{
 		Node: p.node.name, Process: p.life.name, Bus: bus, Agreement: &seat{council: c, process: p}, Mover: mover{p, c},
-		Beat: beat, ClockOff: scale / 4, Gone: c.gone, Clock: p.node.clock, Logger: c.w.logger(p.node.name),
+		Beat: beat, ClockOff: scale / 4, Gone: c.gone, Hold: p.HoldClaims, Clock: p.node.clock, Logger: c.w.logger(p.node.name),
 	})
 	return err
 }

@@ -98,7 +98,7 @@ type overheard struct {
 
 // Publish implements exec.Bus.
 func (o *overheard) Publish(subject string, data []byte) error {
-	if o.incarnation.Load() == nil && subject == wire.AnnounceSubject(wire.Sender(subject)) {
+	if o.incarnation.Load() == nil && subject == wire.DefaultPrefix.AnnounceSubject(wire.Sender(subject)) {
 		var a wire.Announce
 		if err := json.Unmarshal(data, &a); err != nil {
 			return err

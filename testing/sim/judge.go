@@ -16,7 +16,7 @@ import (
 // commits are the log as the judge reads it.
 func (w *World) commits() (all []check.Commit) {
 	for _, m := range w.messages() {
-		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.Subject(m.Lane), Body: m.Body})
+		all = append(all, check.Commit{Seq: m.Seq, Subject: eventlog.DefaultPrefix.Subject(m.Lane), Body: m.Body})
 	}
 	return all
 }

@@ -161,8 +161,8 @@ func (w *whole) outage(kind string, from time.Time) {
 // loseExecutor has the executor vanish without a word.
 func (w *whole) loseExecutor() {
 	w.t.Helper()
+	w.executorConn.Close() // first, or the end of a run may yet be reported
 	w.runtime.kill()
-	w.executorConn.Close()
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	w.must(w.executor.Stop(gone))
