@@ -45,27 +45,41 @@ func CommitsOf(t testing.TB, nc *nats.Conn, stream string) []check.Commit {
 	t.Helper()
 	var all []check.Commit
 	for seq := uint64(1); seq <= lastSeqOf(t, nc, stream); seq++ {
-		m, err := nc.Request("$JS.API.STREAM.MSG.GET."+stream, fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got struct {
-			Message struct {
-				Subject string `json:"subject"`
-				Seq     uint64 `json:"seq"`
-				Data    string `json:"data"`
-			} `json:"message"`
-		}
-		if err := json.Unmarshal(m.Data, &got); err != nil {
-			t.Fatal(err)
-		}
-		body, err := base64.StdEncoding.DecodeString(got.Message.Data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, check.Commit{Seq: got.Message.Seq, Subject: got.Message.Subject, Body: body})
+		all = append(all, commitOf(t, nc, stream, seq))
 	}
 	return all
+}
+
+// CommitsTo is Commits up to a sequence.
+func CommitsTo(t testing.TB, nc *nats.Conn, last uint64) (all []check.Commit) {
+	t.Helper()
+	for seq := uint64(1); seq <= last; seq++ {
+		all = append(all, commitOf(t, nc, Stream, seq))
+	}
+	return all
+}
+
+func commitOf(t testing.TB, nc *nats.Conn, stream string, seq uint64) check.Commit {
+	t.Helper()
+	m, err := nc.Request("$JS.API.STREAM.MSG.GET."+stream, fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Message struct {
+			Subject string `json:"subject"`
+			Seq     uint64 `json:"seq"`
+			Data    string `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &got); err != nil {
+		t.Fatal(err)
+	}
+	body, err := base64.StdEncoding.DecodeString(got.Message.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return check.Commit{Seq: got.Message.Seq, Subject: got.Message.Subject, Body: body}
 }
 
 // Judge reads the stream and lets the judge decide. Violations fail the test.
