@@ -67,7 +67,7 @@ type answer struct {
 	Secret Secret `json:"secret,omitempty"`
 }
 
-// ErrMixed: this node and another are of releases that do not go together.
+// ErrMixed is what two nodes say of releases that do not go together.
 var ErrMixed = errors.New("nodes of versions that do not go together")
 
 // errNotSent: the question reached nobody.

@@ -192,7 +192,7 @@ func (l *load) ask(ctx context.Context, c *client.Client, name, node, entity, ve
 	if o.Outcome = outcomeOf(err); o.Outcome == check.Acknowledged {
 		o.ID, o.Revision, o.Seq, o.Status = got.ID, got.Revision, got.Seq, got.Status
 	} else {
-		l.t.Logf("%s %s after %v: %v", name, o.Verb, o.Returned.Sub(o.Invoked).Round(time.Millisecond), err)
+		l.t.Logf("%s %s %s after %v: %v", o.Invoked.UTC().Format("15:04:05.000"), name, o.Verb, o.Returned.Sub(o.Invoked).Round(time.Millisecond), err)
 	}
 	l.mu.Lock()
 	l.ops = append(l.ops, o)

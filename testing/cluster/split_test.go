@@ -139,9 +139,8 @@ func (o *ordeal) contend(user string) (stop func()) {
 // end: the smaller one nothing but refusals and reads of what was, the larger one
 // works.
 func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
-	o.t.Helper()
 	few := map[string]int{}
-	works := map[string]time.Time{} // the first and, by "last ", the last change of each node's callers
+	last := map[string]time.Time{} // change of each node's callers
 	for _, op := range o.load.since(from.Add(underway)) {
 		during := op.Returned.Before(to)
 		switch {
@@ -159,11 +158,8 @@ func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
 				o.t.Errorf("cut off from the others, %v was %v", &op, op.Outcome)
 			}
 		case !op.Read && op.Outcome == check.Acknowledged:
-			if _, known := works[op.Node]; !known || op.Returned.Before(works[op.Node]) {
-				works[op.Node] = op.Returned
-			}
-			if op.Returned.After(works["last "+op.Node]) {
-				works["last "+op.Node] = op.Returned
+			if op.Returned.After(last[op.Node]) {
+				last[op.Node] = op.Returned
 			}
 		}
 	}
@@ -172,7 +168,7 @@ func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
 		told = append(told, fmt.Sprint(n, " × ", what))
 	}
 	slices.Sort(told)
-	o.t.Logf("%s, cut off for %v, told its callers: %s", cut.Name, to.Sub(from).Round(time.Millisecond), strings.Join(told, ", "))
+	o.t.Logf("%s, cut off from %s for %v, told its callers: %s", cut.Name, from.UTC().Format("15:04:05.000"), to.Sub(from).Round(time.Millisecond), strings.Join(told, ", "))
 	if len(few) == 0 {
 		o.t.Errorf("%s told its callers nothing", cut.Name)
 	}
@@ -180,12 +176,28 @@ func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
 		if p == cut {
 			continue
 		}
-		if last := works["last "+p.Name]; last.Before(to.Add(-splitFor / 4)) {
-			o.t.Errorf("%s, of the larger side, did nothing from %v after the split on", p.Name, last.Sub(from))
+		if at := last[p.Name]; at.Before(to.Add(-splitFor / 4)) {
+			o.t.Errorf("%s, of the larger side, changed nothing from %v after the split on", p.Name, at.Sub(from))
 		} else {
-			o.t.Logf("%s changed something again %v after the split", p.Name, works[p.Name].Sub(from).Round(10*time.Millisecond))
+			o.t.Logf("%s waited for its changes %v at most during the split, %v after it", p.Name,
+				o.gap(p, from, to).Round(10*time.Millisecond), o.gap(p, to, time.Now()).Round(10*time.Millisecond))
 		}
 	}
+}
+
+// gap is the longest time in which no change asked at a node was acknowledged.
+func (o *ordeal) gap(p *cluster.Process, from, to time.Time) (most time.Duration) {
+	at := []time.Time{from, to}
+	for _, op := range o.load.since(time.Time{}) {
+		if op.Node == p.Name && !op.Read && op.Outcome == check.Acknowledged && op.Returned.After(from) && op.Returned.Before(to) {
+			at = append(at, op.Returned)
+		}
+	}
+	slices.SortFunc(at, time.Time.Compare)
+	for k := range at[1:] {
+		most = max(most, at[k+1].Sub(at[k]))
+	}
+	return most
 }
 
 // agree judges, after splits, that all nodes hold one log. The auditors of any two
