@@ -72,8 +72,8 @@ func commitOf(t testing.TB, nc *nats.Conn, stream string, seq uint64) check.Comm
 			Data    string `json:"data"`
 		} `json:"message"`
 	}
-	if err := json.Unmarshal(m.Data, &got); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(m.Data, &got); err != nil || got.Message.Seq != seq {
+		t.Fatalf("message %d of %s is answered %s %v", seq, stream, m.Data, err)
 	}
 	body, err := base64.StdEncoding.DecodeString(got.Message.Data)
 	if err != nil {
