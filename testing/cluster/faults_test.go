@@ -34,12 +34,13 @@ type ordeal struct {
 	faults    []check.Fault
 	after     time.Duration // between a fault's end and the next
 	cuts      int           // how often the network was split
+	splitFor  time.Duration // how long each time
 }
 
 // newOrdeal has a network between the nodes if one of the kinds splits it.
 func newOrdeal(t *testing.T, rate int, after, ahead time.Duration, kinds ...string) *ordeal {
 	t.Helper()
-	o := &ordeal{t: t, m: cluster.NewMembers(t, 3, "--no-exec"), after: after}
+	o := &ordeal{t: t, m: cluster.NewMembers(t, 3, "--no-exec"), after: after, splitFor: splitFor}
 	if slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasPrefix(kind, "split ") }) {
 		o.m.Connect()
 	}

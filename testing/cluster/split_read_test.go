@@ -14,9 +14,9 @@ import (
 	"github.com/belfryhq/belfry/testing/cluster"
 )
 
-// readsFor is how long a split lasts in which a node is only read: longer than the
-// election of another leader of the stream, so that the others change things.
-const readsFor = 12 * time.Second
+// electedMax is how long it takes at most that the others have elected who leads the
+// stream, and change things again.
+const electedMax = 10 * time.Second
 
 // A node that is cut off and has nothing of its own to store, so that no append
 // holds its reads up, answers them with what is current or not at all; a strong
@@ -31,7 +31,10 @@ func TestReadsInASplit(t *testing.T) {
 	l := &load{t: t, m: m}
 	var faults []check.Fault
 	for kind, of := range map[string]func() *cluster.Process{"split owner": r.owner, "split stream": r.stream} {
-		p := of()
+		p, readsFor := of(), shortSplit
+		if kind == "split stream" {
+			readsFor = electedMax + 2*time.Second
+		}
 		user := fmt.Sprint("user-of-", p.Name)
 		at := func(p *cluster.Process) *client.Client {
 			return l.connect(p.URL, nats.IgnoreDiscoveredServers())

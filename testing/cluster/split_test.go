@@ -22,6 +22,8 @@ const (
 	// splitFor is longer than it takes the others to give a node up, to elect who
 	// leads in its place, and to do its work for a while.
 	splitFor = 14 * time.Second
+	// shortSplit is enough for that where nobody has to be elected.
+	shortSplit = 7 * time.Second
 	// staleFor is how long a leader of the stream that was cut off may answer plain
 	// reads from its past, beyond the split: the README says so.
 	staleFor = 5 * time.Second
@@ -87,7 +89,7 @@ func (o *ordeal) split(kind string, p *cluster.Process) {
 	time.Sleep(time.Second) // real processes, real time
 	from := time.Now()
 	o.m.Network.Split(style, few, many)
-	time.Sleep(splitFor)
+	time.Sleep(o.splitFor)
 	to := time.Now()
 	o.m.Network.Heal()
 	o.note(kind, p.Name, from, fmt.Sprintf("%s, connections %s", what, style))
@@ -176,7 +178,7 @@ func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
 		if p == cut {
 			continue
 		}
-		if at := last[p.Name]; at.Before(to.Add(-splitFor / 4)) {
+		if at := last[p.Name]; at.Before(to.Add(-o.splitFor / 4)) {
 			o.t.Errorf("%s, of the larger side, changed nothing from %v after the split on", p.Name, at.Sub(from))
 		} else {
 			o.t.Logf("%s waited for its changes %v at most during the split, %v after it", p.Name,
@@ -244,6 +246,7 @@ func (o *ordeal) agree(v *check.Verdict, last uint64) {
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	o := newOrdeal(t, fromEnv(t, "FAULTS_RATE", 20), time.Second, shortlyAhead, "split owner")
+	o.splitFor = shortSplit
 	o.strike("split owner")
 	o.judge()
 }
