@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,27 +12,48 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // socketsFile lists the connections of this machine over IPv4.
 const socketsFile = "/proc/net/tcp"
 
+// lineBytes is the length of a line of it, and a little more.
+const lineBytes = 160
+
 var errNobody = errors.New("nobody holds the other end")
 
-// caller is the --name of the belfry process of this test that holds the other end
-// of a connection; "" is this process itself.
-func caller(conn net.Conn) (name string, err error) {
+// callers are the processes that were found to call: looking for them all takes
+// longer than a busy machine has at each call.
+type callers struct {
+	mu    sync.Mutex // one look at a time
+	names map[int]string
+}
+
+// of is the --name of the belfry process of this test that holds the other end of
+// a connection; "" is this process itself.
+func (c *callers) of(conn net.Conn) (name string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	socket, err := socketOf(conn)
 	if err != nil {
 		return "", err
 	}
-	own := os.Getpid()
-	if holds(own, socket) {
-		return "", nil
-	}
-	for _, pid := range children(own) {
+	for pid, name := range c.names {
 		if holds(pid, socket) {
-			return nameOf(pid)
+			return name, nil
+		}
+	}
+	own := os.Getpid()
+	c.names = map[int]string{own: ""}
+	for _, pid := range children(own) {
+		if name, err := nameOf(pid); err == nil {
+			c.names[pid] = name
+		}
+	}
+	for pid, name := range c.names {
+		if holds(pid, socket) {
+			return name, nil
 		}
 	}
 	return "", errNobody
@@ -51,11 +73,10 @@ func socketOf(conn net.Conn) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(string(raw)) {
-		// sl local_address rem_address st queues timer retransmits uid timeout inode
-		if f := strings.Fields(line); len(f) > 9 && f[1] == theirs && f[2] == ours && f[9] != "0" {
-			return "socket:[" + f[9] + "]", nil
-		}
+	// sl local_address rem_address st queues timer retransmits uid timeout inode
+	_, line, found := bytes.Cut(raw, []byte(theirs+" "+ours+" "))
+	if f := bytes.Fields(line[:min(len(line), lineBytes)]); found && len(f) > 6 && string(f[6]) != "0" {
+		return "socket:[" + string(f[6]) + "]", nil
 	}
 	return "", errNobody
 }
@@ -73,16 +94,17 @@ func hexAddr(addr net.Addr) (string, error) {
 
 // holds says whether a process has a file open.
 func holds(pid int, file string) bool {
-	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the pattern is a good one
-	return slices.ContainsFunc(links, func(link string) bool {
-		is, err := os.Readlink(link)
+	dir := fmt.Sprintf("/proc/%d/fd/", pid)
+	entries, _ := os.ReadDir(dir) // of a process that has ended there are none
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		is, err := os.Readlink(dir + e.Name())
 		return err == nil && is == file
 	})
 }
 
 // children are the processes that a process started.
 func children(parent int) (pids []int) {
-	all, _ := filepath.Glob("/proc/[0-9]*/stat") // likewise
+	all, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is a good one
 	for _, stat := range all {
 		raw, err := os.ReadFile(stat)
 		if err != nil {

@@ -15,7 +15,8 @@ import (
 // the network passes it on, knowing who calls. A program that calls 127.0.0.1
 // stands beside the node; one of the test's process reaches all nodes.
 type Network struct {
-	t testing.TB
+	t       testing.TB
+	callers callers
 
 	mu     sync.Mutex
 	sides  map[string]int // by name; whoever is not in it is reached by all
@@ -101,7 +102,7 @@ func (n *Network) Join(name, host string, addrs ...string) {
 
 // carry passes on what is said over one connection.
 func (n *Network) carry(conn net.Conn, to, addr string) {
-	from, err := caller(conn)
+	from, err := n.callers.of(conn)
 	if err != nil { // it has given up
 		_ = conn.Close()
 		return
