@@ -48,6 +48,7 @@ func memberFlags() []cli.Flag {
 		&cli.StringFlag{Name: "cluster-addr", Usage: "`ADDRESS` where the nodes' NATS servers meet", Value: "127.0.0.1:6222"},
 		text("join", "Raft `ADDRESSES` of members to meet, with commas between; its own may be among them"),
 		whole("bootstrap-expect", "form a new cluster once `N` nodes that belong to none have met: 3 or 5, or 1 with --nats; 0 only joins", "0"),
+		text("advertise", "`HOST` under which other nodes and callers reach this one, at the ports of its addresses; needed where it listens on 0.0.0.0"),
 		yes("insecure", "serve addresses that other machines reach: whoever does may do everything"),
 	}
 }
@@ -57,7 +58,7 @@ func (s *session) member() *node.ClusterConfig {
 	return &node.ClusterConfig{
 		Name: s.line.String("name"), Addr: s.line.String("cluster-addr"),
 		Join:   strings.FieldsFunc(s.line.String("join"), func(r rune) bool { return r == ',' || r == ' ' }),
-		Expect: s.line.Int("bootstrap-expect"), Insecure: s.line.Bool("insecure"),
+		Expect: s.line.Int("bootstrap-expect"), Advertise: s.line.String("advertise"), Insecure: s.line.Bool("insecure"),
 	}
 }
 

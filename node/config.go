@@ -62,6 +62,11 @@ type ClusterConfig struct {
 	// Addr is host:port at which the members' NATS servers meet. Defaults to
 	// 127.0.0.1:6222.
 	Addr string
+	// Advertise is the host under which the other nodes, and callers, reach this
+	// one at the ports of its addresses for NATS, for Raft and of Addr. It is
+	// needed where those stand for every address of the machine. Defaults to the
+	// host of each.
+	Advertise string
 	// Join are Raft addresses of members; the node's own may be among them.
 	Join []string
 	// Expect forms a new cluster once that many nodes that belong to none have
@@ -159,7 +164,7 @@ func (c Config) Validate() error {
 	if err := c.validateAddresses(); err != nil && !c.DontListen {
 		return err
 	}
-	if err := c.Cluster.validate(c.RaftAddr); err != nil {
+	if err := c.Cluster.validate(c.call(c.RaftAddr)); err != nil {
 		return err
 	}
 	if c.Slots < 0 {
@@ -191,8 +196,11 @@ func (c Config) validateAddresses() error {
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", a.flag, a.addr, err)
 		}
+		if c.Cluster != nil && a.flag != "--http-addr" && everywhere(c.call(a.addr)) {
+			return fmt.Errorf("%s %s: %w", a.flag, a.addr, errSayAdvertise)
+		}
 	}
-	return nil
+	return c.Cluster.validateAdvertise()
 }
 
 func (c *ClusterConfig) validate(raft string) error {
@@ -213,7 +221,7 @@ func (c *ClusterConfig) validate(raft string) error {
 		return nil
 	case len(c.Join) == 0:
 		return errors.New("a node needs others to meet: name their --raft-addr with --join")
-	case len(c.Join) == 1 && c.Join[0] == raft:
+	case len(c.Join) == 1 && c.Join[0] == raft: // as others call it
 		return errors.New("--join names this node alone: name the --raft-addr of the others, too")
 	}
 	for _, addr := range c.Join {

@@ -47,15 +47,15 @@ const (
 
 // self is what the others are to know of this node.
 func (n *Node) self() cluster.Member {
-	m := cluster.Member{Name: n.cfg.name(), Version: n.cfg.Version, Raft: n.cfg.RaftAddr, Instance: n.dir.is.Instance}
+	m := cluster.Member{Name: n.cfg.name(), Version: n.cfg.Version, Raft: n.cfg.call(n.cfg.RaftAddr), Instance: n.dir.is.Instance}
 	if n.raft != nil {
 		m.Raft = n.raft.Addr()
 	}
 	switch {
 	case n.cfg.external() != nil:
-		m.NATS, m.HTTP = external.Shown(n.cfg.external().URL), n.cfg.HTTPAddr
+		m.NATS, m.HTTP = external.Shown(n.cfg.external().URL), n.cfg.callHTTP()
 	case n.cfg.Cluster != nil:
-		m.NATS, m.HTTP, m.Cluster = "nats://"+n.cfg.NATSAddr, n.cfg.HTTPAddr, n.cfg.Cluster.Addr
+		m.NATS, m.HTTP, m.Cluster = "nats://"+n.cfg.call(n.cfg.NATSAddr), n.cfg.callHTTP(), n.cfg.call(n.cfg.Cluster.Addr)
 	default:
 		m.NATS, m.HTTP = n.nats.ClientURL(), n.httpAddr()
 	}
@@ -66,10 +66,11 @@ func (n *Node) self() cluster.Member {
 func (n *Node) meet(cfg *cluster.Config) {
 	cfg.Bootstrap = false
 	cfg.Speaks = cluster.Speaks{Events: cluster.Both(eventlog.Schema()), Executors: cluster.Both(wire.Version)}
-	cfg.Self, cfg.Join, cfg.Expect, cfg.Insecure = n.self(), n.cfg.Cluster.Join, n.cfg.Cluster.Expect, n.cfg.Cluster.Insecure
+	cfg.Self, cfg.Join, cfg.Expect = n.self(), n.cfg.Cluster.Join, n.cfg.Cluster.Expect
+	cfg.Advertise, cfg.Insecure = n.cfg.Cluster.Advertise, n.cfg.Cluster.Insecure
 	cfg.Self.Brings = n.brings
 	if cfg.Expect == 1 {
-		cfg.Join = []string{n.cfg.RaftAddr} // it meets itself
+		cfg.Join = []string{n.cfg.call(n.cfg.RaftAddr)} // it meets itself
 	}
 }
 
@@ -103,7 +104,7 @@ func (n *Node) route(ctx context.Context, cfg *broker.Config) error {
 		_, member := n.raft.State().Members[name]
 		return member && name != own
 	}
-	cfg.Cluster = &broker.Cluster{Addr: n.cfg.Cluster.Addr, Password: routePassword(password), Insecure: n.cfg.Cluster.Insecure}
+	cfg.Cluster = &broker.Cluster{Addr: n.cfg.Cluster.Addr, Advertise: n.cfg.Cluster.Advertise, Password: routePassword(password), Insecure: n.cfg.Cluster.Insecure}
 	for _, m := range n.raft.State().Members {
 		if m.Cluster != "" {
 			cfg.Cluster.Members = append(cfg.Cluster.Members, m.Cluster)

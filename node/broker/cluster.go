@@ -16,6 +16,10 @@ import (
 type Cluster struct {
 	// Addr is host:port at which the servers meet. Required.
 	Addr string
+	// Advertise is the host under which other servers and clients reach this
+	// one, at the ports where it listens: they hear of it from each other.
+	// Defaults to what each listener has.
+	Advertise string
 	// Members are the addresses of all that form the cluster, this one's among
 	// them: JetStream takes their number for the size of its group. Required.
 	Members []string
@@ -76,6 +80,10 @@ func (c *Cluster) join(opts *server.Options) error {
 		Name: clusterName, Host: host, Port: port,
 		Username: clusterUser, Password: c.Password,
 		PingInterval: routePing, MaxPingsOut: routePingMax,
+	}
+	if c.Advertise != "" {
+		opts.Cluster.Advertise = net.JoinHostPort(c.Advertise, strconv.Itoa(port))
+		opts.ClientAdvertise = net.JoinHostPort(c.Advertise, strconv.Itoa(opts.Port))
 	}
 	for _, member := range c.Members {
 		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats", Host: member, User: url.UserPassword(clusterUser, c.Password)})

@@ -294,6 +294,34 @@ func TestASilentServerIsCutOff(t *testing.T) {
 	}
 }
 
+// Other servers hear under which host to call one, they and their clients, where
+// that is none it listens on.
+func TestTheAdvertisedHostIsTold(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(c *Config) {
+		addrs := free(t, 3)
+		c.Addr = addrs[2]
+		c.Cluster = &Cluster{Addr: addrs[0], Advertise: "127.0.9.1", Members: addrs[:2], Password: "secret"}
+	})
+	elsewhere := func(addr string) string {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return net.JoinHostPort("127.0.9.1", port)
+	}
+	conn := must(net.Dial("tcp", b.cfg.Cluster.Addr))(t)
+	defer func() { _ = conn.Close() }()
+	said := talk(t, conn, url.UserPassword(clusterUser, "secret"), patience)
+	for what, want := range map[string]string{
+		"to call": "nats-route://" + elsewhere(b.cfg.Cluster.Addr), "for its clients": `"connect_urls":["` + elsewhere(b.cfg.Addr) + `"]`,
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("another server is not told %s %s, but %s", what, want, said)
+		}
+	}
+}
+
 func TestAStoppedServerIsNoticed(t *testing.T) {
 	t.Parallel()
 	brokers := trio(t, credential.Secret{})

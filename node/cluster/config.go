@@ -17,11 +17,14 @@ type Config struct {
 	// Name of the node, unique in the cluster for all time: the name of a node
 	// that was wiped is never used again. Required.
 	Name string
-	// Addr is host:port on which the members talk Raft, and under which the
-	// others reach this node. The host is a loopback address or "localhost"
-	// unless Insecure is set; port 0 takes any free one. Defaults to
-	// 127.0.0.1:7420.
+	// Addr is host:port on which the members talk Raft. The host is a loopback
+	// address or "localhost" unless Insecure is set; port 0 takes any free one.
+	// Defaults to 127.0.0.1:7420.
 	Addr string
+	// Advertise is the host under which the others reach this node, at the port
+	// of Addr. It is needed where Addr stands for every address of the machine.
+	// Defaults to the host of Addr.
+	Advertise string
 	// Insecure allows addresses that are not loopback. Whoever reaches such a
 	// port can do what a member can. Defaults to false.
 	Insecure bool
@@ -96,7 +99,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("node name %q: use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", c.Name)
 	}
 	if c.Transport == nil && !c.DontListen {
-		if _, err := c.address(c.Addr); err != nil {
+		if _, _, err := c.addresses(); err != nil {
 			return err
 		}
 	}
@@ -138,26 +141,48 @@ func (c Config) validateMeeting() error {
 	return nil
 }
 
-// address returns addr as it is listened on or called. Without Insecure, a host
+// addresses returns where this node listens, and where the others call it.
+func (c Config) addresses() (listen, call string, err error) {
+	if c.Advertise == "" {
+		listen, err = c.address(c.Addr)
+		return listen, listen, err
+	}
+	host, port, err := c.hostPort(c.Addr)
+	if err != nil {
+		return "", "", err
+	}
+	call, err = c.address(net.JoinHostPort(c.Advertise, port))
+	return net.JoinHostPort(host, port), call, err
+}
+
+// address returns addr as it is called.
+func (c Config) address(addr string) (string, error) {
+	host, port, err := c.hostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		return "", fmt.Errorf("raft address %q is none that others could call: give one like 10.0.0.1:7420 with --raft-addr, or the host that they call with --advertise", addr)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// hostPort takes an address apart. Without Insecure, a host
 // name other than "localhost" is not looked up: what a resolver says today it
 // may not say tomorrow.
-func (c Config) address(addr string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
+func (c Config) hostPort(addr string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(addr)
 	if err != nil {
-		return "", fmt.Errorf("raft address %q is not host:port: give one like %s with --raft-addr", addr, defaultAddr)
+		return "", "", fmt.Errorf("raft address %q is not host:port: give one like %s with --raft-addr", addr, defaultAddr)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return "", fmt.Errorf("raft address %q has no valid port: give one like %s with --raft-addr", addr, defaultAddr)
+		return "", "", fmt.Errorf("raft address %q has no valid port: give one like %s with --raft-addr", addr, defaultAddr)
 	}
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case c.Insecure && (host == "" || err == nil && ip.IsUnspecified()):
-		return "", fmt.Errorf("raft address %q is none that others could call: give one like 10.0.0.1:7420 with --raft-addr", addr)
-	case !c.Insecure && (err != nil || !ip.IsLoopback()):
-		return "", fmt.Errorf("raft address %q is not a loopback address: Belfry has no security yet, so only loopback is served; give one like %s with --raft-addr", addr, defaultAddr)
+	if ip, err := netip.ParseAddr(host); !c.Insecure && (err != nil || !ip.IsLoopback()) {
+		return "", "", fmt.Errorf("raft address %q is not a loopback address: Belfry has no security yet, so only loopback is served; give one like %s with --raft-addr", addr, defaultAddr)
 	}
-	return net.JoinHostPort(host, port), nil
+	return host, port, nil
 }

@@ -378,6 +378,34 @@ func TestAnotherVersionIsRefusedInWords(t *testing.T) {
 	}
 }
 
+// The members call a node under the host that it advertises, at its port.
+func TestTheAdvertisedHostIsCalled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	for name, cfg := range s.cfgs {
+		_, port, err := net.SplitHostPort(cfg.Addr)
+		no(t, err)
+		cfg.Addr, cfg.Advertise, cfg.Insecure, cfg.listener = "0.0.0.0:"+port, "127.0.9.1", true, nil
+		no(t, s.cfgs[name].listener.Close())
+		s.cfgs[name] = cfg
+	}
+	s.join = nil
+	for name := range s.cfgs {
+		_, port, err := net.SplitHostPort(s.cfgs[name].Addr)
+		no(t, err)
+		s.join = append(s.join, "127.0.9.1:"+port)
+	}
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	for name, m := range s.leader().State().Members {
+		host, _, err := net.SplitHostPort(m.Raft)
+		server, _ := s.leader().server(name)
+		if err != nil || host != "127.0.9.1" || string(server.Address) != m.Raft {
+			t.Errorf("%s is called at %s, and known at %s", name, server.Address, m.Raft)
+		}
+	}
+}
+
 func TestConfigOfMeetingIsChecked(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -389,6 +417,8 @@ func TestConfigOfMeetingIsChecked(t *testing.T) {
 		{"no listener", func(c *Config) { c.DontListen = true }, "meets nobody"},
 		{"no instance", func(c *Config) { c.Self.Instance = "" }, "set Self.Instance"},
 		{"more than can meet", func(c *Config) { c.Expect = 3 }, "3 nodes are expected and 1 addresses given"},
+		{"an advertised host of a network", func(c *Config) { c.Advertise = "10.1.2.3" }, "not a loopback address"},
+		{"no address to be called at, advertised", func(c *Config) { c.Insecure, c.Advertise = true, "0.0.0.0" }, "none that others could call"},
 		{"no address to be called at", func(c *Config) { c.Insecure, c.Addr = true, "0.0.0.0:7420" }, "none that others could call"},
 	} {
 		cfg := Config{Name: "n1", Dir: "x", Join: []string{"127.0.0.1:1"}, Self: Member{Instance: "i"}}
@@ -398,6 +428,8 @@ func TestConfigOfMeetingIsChecked(t *testing.T) {
 		}
 	}
 	cfg := Config{Name: "n1", Dir: "x", Addr: "10.1.2.3:7420", Insecure: true, Join: []string{"n2.example.com:7420"}, Self: Member{Instance: "i"}}
+	no(t, cfg.WithDefaults().Validate())
+	cfg.Addr, cfg.Advertise = "0.0.0.0:7420", "n1.example.com"
 	no(t, cfg.WithDefaults().Validate())
 }
 

@@ -29,7 +29,7 @@ func (c *Cluster) listen() error {
 		c.transport = transport
 		return nil
 	}
-	addr, err := c.cfg.address(c.cfg.Addr)
+	addr, call, err := c.cfg.addresses()
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (c *Cluster) listen() error {
 	case err != nil:
 		return fmt.Errorf("raft address %s cannot be listened on: %w; choose another with --raft-addr", addr, err)
 	}
-	host, _, hostErr := net.SplitHostPort(addr)
+	host, _, hostErr := net.SplitHostPort(call)
 	_, number, portErr := net.SplitHostPort(listener.Addr().String())
 	if err := errors.Join(hostErr, portErr); err != nil {
 		return errors.Join(err, listener.Close())

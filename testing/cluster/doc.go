@@ -7,5 +7,6 @@
 //
 // # Concurrency
 //
-// A Process is for one goroutine, but for its Client and Conn.
+// A Process is for one goroutine, but for its Client and Conn. A Network has
+// goroutines of its own, and is for any.
 package cluster

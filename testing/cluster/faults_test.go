@@ -33,11 +33,17 @@ type ordeal struct {
 	load      *load
 	faults    []check.Fault
 	after     time.Duration // between a fault's end and the next
+	cuts      int           // how often the network was split
+	splitFor  time.Duration // how long each time
 }
 
-func newOrdeal(t *testing.T, rate int, after time.Duration) *ordeal {
+// newOrdeal has a network between the nodes if one of the kinds splits it.
+func newOrdeal(t *testing.T, rate int, after, ahead time.Duration, kinds ...string) *ordeal {
 	t.Helper()
-	o := &ordeal{t: t, m: cluster.NewMembers(t, 3, "--no-exec"), after: after}
+	o := &ordeal{t: t, m: cluster.NewMembers(t, 3, "--no-exec"), after: after, splitFor: splitFor}
+	if slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasPrefix(kind, "split ") }) {
+		o.m.Connect()
+	}
 	o.m.Start()
 	for _, name := range []string{"x1", "x2"} {
 		o.executors = append(o.executors, start(o.m.Executor(name, "--slots", "8")))
@@ -45,7 +51,7 @@ func newOrdeal(t *testing.T, rate int, after time.Duration) *ordeal {
 	t.Cleanup(o.said)
 	o.roles = newRoles(t, o.m)
 	o.roles.settled()
-	o.load = newLoad(t, o.m, rate)
+	o.load = newLoad(t, o.m, rate, ahead)
 	time.Sleep(3*time.Second + quiet) // real processes, real time
 	return o
 }
@@ -74,7 +80,7 @@ func (o *ordeal) kinds() map[string]func(kind string) {
 			})
 		}
 	}
-	return map[string]func(string){
+	all := map[string]func(string){
 		"kill owner":      kill(o.roles.owner),
 		"kill raft":       kill(o.roles.raft),
 		"kill stream":     kill(o.roles.stream),
@@ -88,6 +94,10 @@ func (o *ordeal) kinds() map[string]func(kind string) {
 		"kill all":        o.killAll,
 		"restart rolling": o.rolling,
 	}
+	for kind, of := range o.splits() {
+		all[kind] = func(kind string) { o.split(kind, of()) }
+	}
+	return all
 }
 
 // strike does one fault and lets the cluster come to rest.
@@ -199,12 +209,17 @@ func (o *ordeal) judge() {
 	o.t.Helper()
 	end := time.Now()
 	o.load.end(time.Minute)
-	v := check.Log(cluster.Commits(o.t, o.m.Conn()))
+	commits := cluster.Commits(o.t, o.m.Conn())
+	v := check.Log(commits)
 	v.Faults(o.faults)
+	if slices.ContainsFunc(o.faults, func(f check.Fault) bool { return f.Kind != "split owner" && strings.HasPrefix(f.Kind, "split ") }) {
+		v.StaleFor = staleFor
+	}
 	v.History(o.load.ops)
 	v.Lines(o.load.lines())
 	v.Owned("n1", "n2", "n3")
 	v.AllEnded()
+	o.agree(v, commits[len(commits)-1].Seq)
 	cluster.Report(o.t, v)
 	if v.Counts()[string(api.Completed)] != len(v.Items) {
 		o.t.Errorf("ended %v", v.Counts())
@@ -226,7 +241,7 @@ func TestFaultsByRole(t *testing.T) {
 	if asked := os.Getenv("FAULTS"); asked != "" {
 		kinds = strings.Split(asked, ",")
 	}
-	o := newOrdeal(t, fromEnv(t, "FAULTS_RATE", 20), time.Duration(fromEnv(t, "FAULTS_AFTER", 4))*time.Second)
+	o := newOrdeal(t, fromEnv(t, "FAULTS_RATE", 20), time.Duration(fromEnv(t, "FAULTS_AFTER", 4))*time.Second, farAhead, kinds...)
 	for range fromEnv(t, "FAULTS_TIMES", 1) {
 		for _, kind := range kinds {
 			o.strike(kind)

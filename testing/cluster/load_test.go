@@ -37,9 +37,10 @@ def execute(current_user, journal, **kwargs):
 `
 
 const (
-	// ahead is how long before its time an item is made: longer than any fault
-	// keeps creates waiting, so that what is late is the run, not the asking.
-	ahead = 25 * time.Second
+	// farAhead is longer than any fault keeps creates waiting, so that what is late
+	// is the run, not the asking; shortlyAhead is for a test that ends soon.
+	farAhead     = 25 * time.Second
+	shortlyAhead = 8 * time.Second
 	// window is how much time one round of making items fills.
 	window = 2 * time.Second
 	// batches share a window, each in a partition of its own, which a request id
@@ -56,7 +57,8 @@ type load struct {
 	t       *testing.T
 	m       *cluster.Members
 	journal string
-	rate    int // runs due each second
+	rate    int           // runs due each second
+	ahead   time.Duration // how long before its time an item is made
 
 	mu  sync.Mutex
 	ops []check.Op
@@ -68,9 +70,9 @@ type load struct {
 
 // newLoad makes the function and the first items, and has callers ask at each
 // node, and one that knows all of them.
-func newLoad(t *testing.T, m *cluster.Members, rate int) *load {
+func newLoad(t *testing.T, m *cluster.Members, rate int, ahead time.Duration) *load {
 	t.Helper()
-	l := &load{t: t, m: m, rate: rate, journal: filepath.Join(t.TempDir(), "journal"), due: map[string]time.Time{}}
+	l := &load{t: t, m: m, rate: rate, ahead: ahead, journal: filepath.Join(t.TempDir(), "journal"), due: map[string]time.Time{}}
 	ctx, stop := context.WithCancel(t.Context())
 	l.stop = stop
 	t.Cleanup(stop)
@@ -190,7 +192,7 @@ func (l *load) ask(ctx context.Context, c *client.Client, name, node, entity, ve
 	if o.Outcome = outcomeOf(err); o.Outcome == check.Acknowledged {
 		o.ID, o.Revision, o.Seq, o.Status = got.ID, got.Revision, got.Seq, got.Status
 	} else {
-		l.t.Logf("%s %s after %v: %v", name, o.Verb, o.Returned.Sub(o.Invoked).Round(time.Millisecond), err)
+		l.t.Logf("%s %s %s after %v: %v", o.Invoked.UTC().Format("15:04:05.000"), name, o.Verb, o.Returned.Sub(o.Invoked).Round(time.Millisecond), err)
 	}
 	l.mu.Lock()
 	l.ops = append(l.ops, o)
@@ -216,7 +218,7 @@ func (l *load) end(most time.Duration) {
 	l.t.Helper()
 	l.stop()
 	l.group.Wait()
-	waitEnded(l.t, l.m.Client(api.Admin), ahead+most)
+	waitEnded(l.t, l.m.Client(api.Admin), l.ahead+most)
 }
 
 // lines is what the functions wrote.

@@ -21,6 +21,8 @@ type Members struct {
 	t     testing.TB
 	nats  string // where they meet, if not at servers of their own
 	Nodes []*Process
+	// Network is between them after Connect; nil: they reach each other.
+	Network *Network
 }
 
 // NewMembers prepares a cluster of nodes n1, n2, …: the same flags but for names
@@ -70,6 +72,7 @@ func (m *Members) Add(args ...string) *Process {
 	}
 	if m.nats == "" {
 		p.line = append(p.line, "--nats-addr", addrs[0], "--cluster-addr", addrs[3])
+		p.routes = addrs[3]
 	} else {
 		p.URL = m.nats
 		p.line = append(p.line, "--nats", m.nats)
@@ -138,8 +141,12 @@ func (m *Members) StartOf(nodes ...*Process) {
 // URL is the addresses of all nodes, as a program is given them.
 func (m *Members) URL() string {
 	var urls []string
-	for _, p := range m.Nodes {
-		urls = append(urls, p.URL)
+	for k, p := range m.Nodes {
+		if m.Network != nil {
+			urls = append(urls, called(k, p.URL))
+		} else {
+			urls = append(urls, p.URL)
+		}
 	}
 	return strings.Join(urls, ",")
 }

@@ -35,7 +35,8 @@ type Process struct {
 	Program string
 
 	// Name is that of a member of a cluster; "" for others.
-	Name string
+	Name   string
+	routes string // where the NATS servers of members meet
 
 	line   []string // of belfry exec and belfry node; nil for belfry up
 	cmd    *exec.Cmd

@@ -45,27 +45,67 @@ func CommitsOf(t testing.TB, nc *nats.Conn, stream string) []check.Commit {
 	t.Helper()
 	var all []check.Commit
 	for seq := uint64(1); seq <= lastSeqOf(t, nc, stream); seq++ {
-		m, err := nc.Request("$JS.API.STREAM.MSG.GET."+stream, fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got struct {
-			Message struct {
-				Subject string `json:"subject"`
-				Seq     uint64 `json:"seq"`
-				Data    string `json:"data"`
-			} `json:"message"`
-		}
-		if err := json.Unmarshal(m.Data, &got); err != nil {
-			t.Fatal(err)
-		}
-		body, err := base64.StdEncoding.DecodeString(got.Message.Data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, check.Commit{Seq: got.Message.Seq, Subject: got.Message.Subject, Body: body})
+		all = append(all, commitOf(t, nc, stream, seq))
 	}
 	return all
+}
+
+// CommitsTo is Commits up to a sequence.
+func CommitsTo(t testing.TB, nc *nats.Conn, last uint64) (all []check.Commit) {
+	t.Helper()
+	for seq := uint64(1); seq <= last; seq++ {
+		all = append(all, commitOf(t, nc, Stream, seq))
+	}
+	return all
+}
+
+// notNow is the code of an answer that a server gives for its NATS cluster while it
+// knows of nobody who leads that: one that was cut off a moment ago speaks before
+// those that know better.
+const notNow = 503
+
+// commitOf is one message of a stream.
+func commitOf(t testing.TB, nc *nats.Conn, stream string, seq uint64) check.Commit {
+	t.Helper()
+	const tries, every = 100, 100 * time.Millisecond
+	for range tries {
+		if c, there := tryCommit(t, nc, stream, seq); there {
+			return c
+		}
+		time.Sleep(every) // real processes, real time
+	}
+	t.Fatalf("message %d of %s cannot be read for %v", seq, stream, tries*every)
+	return check.Commit{}
+}
+
+func tryCommit(t testing.TB, nc *nats.Conn, stream string, seq uint64) (c check.Commit, there bool) {
+	t.Helper()
+	m, err := nc.Request("$JS.API.STREAM.MSG.GET."+stream, fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Message struct {
+			Subject string `json:"subject"`
+			Seq     uint64 `json:"seq"`
+			Data    string `json:"data"`
+		} `json:"message"`
+		Error struct {
+			Code int `json:"code"`
+		} `json:"error"`
+	}
+	err = json.Unmarshal(m.Data, &got)
+	if err == nil && got.Error.Code == notNow {
+		return c, false
+	}
+	if err != nil || got.Message.Seq != seq {
+		t.Fatalf("message %d of %s is answered %s %v", seq, stream, m.Data, err)
+	}
+	body, err := base64.StdEncoding.DecodeString(got.Message.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return check.Commit{Seq: got.Message.Seq, Subject: got.Message.Subject, Body: body}, true
 }
 
 // Judge reads the stream and lets the judge decide. Violations fail the test.
