@@ -450,3 +450,62 @@ func TestASecretIsNotPrinted(t *testing.T) {
 		t.Errorf("refused with %v", refusal)
 	}
 }
+
+// A node alone is no member of anything: who is pointed at it is told so, and
+// nobody gives it commands.
+func TestANodeAloneIsNoMember(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	cfg := s.config("n1")
+	cfg.Join, cfg.Expect, cfg.Bootstrap, cfg.Self = nil, 0, true, Member{}
+	alone, err := s.try(cfg)
+	no(t, err)
+	no(t, alone.WaitLeader(t.Context()))
+	joining := s.place("n2")
+	joining.Join = []string{alone.Addr()}
+	if _, err := s.try(joining); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "is a node alone") {
+		t.Errorf("it joins: %v", err)
+	}
+	if a := alone.meet(question{V: wireVersion, Ask: askApply, Command: []byte(`{"v":1,"type":"raise_low_water","body":{"id":"","seq":9}}`)}); a.OK || !strings.Contains(a.Refused, "is a node alone") {
+		t.Errorf("it obeys: %+v", a)
+	}
+}
+
+// Who leads does not ask itself whether it may join, whatever --join calls it.
+func TestANodeIsNotItsOwnNeighbour(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3).steady()
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	leader := s.leader()
+	alias, err := net.Listen("tcp", "127.0.0.1:0") // another way to the same port
+	no(t, err)
+	defer alias.Close()
+	go func() {
+		for {
+			conn, err := alias.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				to, err := net.Dial("tcp", leader.Addr())
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				go func() { _, _ = io.Copy(to, conn) }()
+				_, _ = io.Copy(conn, to)
+			}()
+		}
+	}()
+	a, err := leader.ask(t.Context(), alias.Addr().String(), question{Ask: askJoin})
+	no(t, err)
+	if !leader.isSelf(a.Self) || a.OK || a.Refused == "" {
+		t.Fatalf("it meets %+v", a)
+	}
+	leader.cfg.Join = []string{alias.Addr().String()}
+	if known, over := leader.announceOnce(); known || over || leader.Expulsion() != nil {
+		t.Errorf("known %v, over %v: it expelled itself: %v", known, over, leader.Expulsion())
+	}
+}
