@@ -154,6 +154,15 @@ func (n *Node) waitServers(ctx context.Context) error {
 	return n.broker.WaitCluster(ctx)
 }
 
+// waitCurrent returns when this node's copies of the streams, if it has any, are as
+// far as others.
+func (n *Node) waitCurrent(ctx context.Context) error {
+	if n.broker == nil {
+		return nil
+	}
+	return n.broker.WaitCurrent(ctx, n.streams()...)
+}
+
 func (n *Node) replicas() int {
 	switch {
 	case n.cfg.external() != nil:

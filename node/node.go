@@ -149,10 +149,8 @@ func (n *Node) start(ctx context.Context) error {
 
 	// 8. The others may know where we are, and give us our share. Whoever sees us
 	// ready may stop another: our copy of the log must be worth as much as its.
-	if n.broker != nil {
-		if err := n.broker.WaitCurrent(ctx, n.streams()...); err != nil {
-			return err
-		}
+	if err := n.waitCurrent(ctx); err != nil {
+		return err
 	}
 	if err := n.raft.PutMember(ctx, n.self()); err != nil {
 		return err

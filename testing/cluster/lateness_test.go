@@ -107,7 +107,11 @@ func (l *load) rows(faults []check.Fault, end time.Time) (rows []row) {
 				r.notDone++
 			}
 			if o.Verb == "item.create" && o.Node != f.Node && o.Node != "all" {
-				r.create = max(r.create, o.Returned.Sub(o.Invoked))
+				took := o.Returned.Sub(o.Invoked)
+				r.create = max(r.create, took)
+				if took > time.Second {
+					l.t.Logf("%s %s: %s of %s, from %s on, took %s", f.Kind, f.Node, o.Verb, o.Client, o.Invoked.Format("15:04:05.000"), took.Round(time.Millisecond))
+				}
 			}
 		}
 		rows = append(rows, r)
