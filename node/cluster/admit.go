@@ -135,8 +135,33 @@ func (c *Cluster) leaderless() bool {
 // it is no member or stops.
 func (c *Cluster) announced() bool {
 	for pause := meetEvery; !c.IsLeader(); pause = min(2*pause, announceRetryMax) {
-		if known, over := c.announceOnce(); known || over {
-			return known
+		var apart error // why who answers does not go together with us
+		fits := false
+		for addr := range c.neighbours() {
+			if c.life.Err() != nil {
+				return false
+			}
+			a, err := c.ask(c.life, addr, question{Ask: askJoin})
+			fits = fits || err == nil
+			switch {
+			case errors.Is(err, ErrMixed):
+				apart = err
+			case err != nil || !a.OK && a.Refused == "":
+				continue
+			case a.OK:
+				return true
+			case a.Cluster == c.id() && a.Cluster != "":
+				c.cfg.Logger.Error("this node does not belong to its cluster any more", "node", c.cfg.Name, "error", a.Refused)
+				c.banish(fmt.Errorf("%w: %s", ErrRefused, a.Refused))
+				return false
+			default:
+				c.cfg.Logger.Warn("a node of another cluster was asked for the way", "node", c.cfg.Name, "addr", addr, "answer", a.Refused)
+			}
+		}
+		if apart != nil && !fits {
+			c.cfg.Logger.Error("this node does not go together with its cluster", "node", c.cfg.Name, "error", apart)
+			c.banish(apart)
+			return false
 		}
 		select {
 		case <-c.done:
@@ -145,40 +170,6 @@ func (c *Cluster) announced() bool {
 		}
 	}
 	return true
-}
-
-// announceOnce asks all neighbours for the leader. over says that this node is no
-// member, or stops.
-func (c *Cluster) announceOnce() (known, over bool) {
-	var apart error // why who answers does not go together with us
-	fits := false
-	for addr := range c.neighbours() {
-		if c.life.Err() != nil {
-			return false, true
-		}
-		a, err := c.ask(c.life, addr, question{Ask: askJoin})
-		fits = fits || err == nil
-		switch {
-		case errors.Is(err, ErrMixed):
-			apart = err
-		case err != nil || !a.OK && a.Refused == "":
-		case c.isSelf(a.Self): // --join may call this node by another name
-		case a.OK:
-			return true, false
-		case a.Cluster == c.id() && a.Cluster != "":
-			c.cfg.Logger.Error("this node does not belong to its cluster any more", "node", c.cfg.Name, "error", a.Refused)
-			c.banish(fmt.Errorf("%w: %s", ErrRefused, a.Refused))
-			return false, true
-		default:
-			c.cfg.Logger.Warn("a node of another cluster was asked for the way", "node", c.cfg.Name, "addr", addr, "answer", a.Refused)
-		}
-	}
-	if apart != nil && !fits {
-		c.cfg.Logger.Error("this node does not go together with its cluster", "node", c.cfg.Name, "error", apart)
-		c.banish(apart)
-		return false, true
-	}
-	return false, false
 }
 
 // banish has this node end, for a reason.

@@ -32,14 +32,10 @@ func (c *Cluster) form(ctx context.Context) error {
 	if c.belongs() {
 		return c.elsewhere(ctx)
 	}
-	for said := ""; ; {
+	for {
 		done, note, err := c.round(ctx)
 		if done || err != nil {
 			return err
-		}
-		if note != said {
-			said = note
-			c.cfg.Logger.Info("belongs to no cluster yet, and waits", "node", c.cfg.Name, "for", note)
 		}
 		select {
 		case <-ctx.Done():
@@ -80,7 +76,7 @@ func (c *Cluster) round(ctx context.Context) (done bool, note string, err error)
 	unreached := ""
 	for _, e := range all {
 		switch {
-		case errors.Is(e.err, ErrMixed), errors.Is(e.err, ErrRefused):
+		case errors.Is(e.err, ErrMixed):
 			return false, "", e.err
 		case e.err != nil:
 			unreached = fmt.Sprintf("%s: %v", e.addr, e.err)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestARemovedNodeNeverReturns(t *testing.T) {
@@ -113,32 +112,5 @@ func TestTheLastVoteStays(t *testing.T) {
 	}
 	if err := leader.Remove(t.Context(), leader.cfg.Name); !errors.Is(err, ErrRefused) {
 		t.Fatalf("the last may go: %v", err)
-	}
-}
-
-// Who began alone and was removed while nobody could reach it learns of that by
-// asking, as others do.
-func TestAFounderOfOneLearnsOfItsRemoval(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1)
-	s.up(0, "n1")
-	s.expect = 0
-	for _, name := range []string{"n2", "n3"} {
-		s.place(name)
-		s.up(0, name)
-	}
-	s.agrees("n1", "n2", "n3")
-	if s.leader().cfg.Name != "n3" {
-		no(t, s.leader().Transfer(t.Context(), "n3"))
-		s.eventually("n3 leads", func() bool { return s.node("n3").IsLeader() })
-	}
-	founder := s.node("n1")
-	founder.port.close() // nobody reaches it any more; it reaches others
-	no(t, s.node("n3").Remove(t.Context(), "n1"))
-	no(t, s.node("n3").Removed(t.Context(), "n1"))
-	select {
-	case <-founder.Expelled():
-	case <-time.After(patience):
-		t.Error("it goes on as a member")
 	}
 }

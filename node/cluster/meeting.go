@@ -106,18 +106,10 @@ func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, err
 	if a.V != wireVersion {
 		return answer{}, fmt.Errorf("%w: this node and the one at %s: %s", ErrMixed, addr, mixed(a.V))
 	}
-	if a.Self.Instance == "" {
-		return answer{}, fmt.Errorf("%w: %s", ErrRefused, isAlone(a.Self, addr))
-	}
 	if why := c.apart(a.Self, a.Speaks); why != "" {
 		return answer{}, fmt.Errorf("%w: %s", ErrMixed, why)
 	}
 	return a, nil
-}
-
-// isAlone says that a node is no member of a cluster, nor wants to be.
-func isAlone(m Member, addr string) string {
-	return fmt.Sprintf("node %s at %s is a node alone, of belfry up, and no member of a cluster: name others with --join, or make it one with belfry cluster init", m.Name, addr)
 }
 
 // meet answers a question.
@@ -127,10 +119,6 @@ func (c *Cluster) meet(q question) answer {
 	a := answer{V: wireVersion, Self: c.self(), Speaks: c.speaks(), Cluster: c.id(), Belongs: c.belongs(), Met: *c.met.Load()}
 	if q.V != wireVersion {
 		a.Refused = mixed(q.V)
-		return a
-	}
-	if c.cfg.Self.Instance == "" { // it has nobody to agree with, and obeys nobody
-		a.Refused = isAlone(a.Self, c.Addr())
 		return a
 	}
 	if a.Refused = c.apart(q.Self, q.Speaks); a.Refused != "" {
