@@ -148,6 +148,8 @@ func (c *Cluster) announced() bool {
 				apart = err
 			case err != nil || !a.OK && a.Refused == "":
 				continue
+			case c.isSelf(a.Self): // named otherwise than by Addr, such as localhost
+				continue
 			case a.OK:
 				return true
 			case a.Cluster == c.id() && a.Cluster != "":
@@ -178,7 +180,8 @@ func (c *Cluster) banish(why error) {
 	close(c.expelled)
 }
 
-// neighbours are the addresses at which other members may be.
+// neighbours are the addresses at which other members may be. This node may be
+// among them, under another name for its address.
 func (c *Cluster) neighbours() map[string]bool {
 	at := make(map[string]bool)
 	for _, addr := range c.cfg.Join {

@@ -95,6 +95,37 @@ func TestANodeThatMovedIsFound(t *testing.T) {
 	}
 }
 
+// A node that --join names by an alias asks itself, and may lead by then. Its own
+// refusal is no word of the cluster's.
+func TestANodeThatAsksItselfByAnAliasIsNotExpelled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	s.kill("n1", "n2", "n3")
+	listener := s.listen()
+	alias := openPort(listener, listener.Addr().String(), slog.New(slog.DiscardHandler))
+	cfg := s.config("n2")
+	cfg.Join, cfg.Expect = []string{alias.addr}, 0
+	c, err := s.try(cfg)
+	no(t, err)
+	asked := make(chan struct{}, strangersMax)
+	alias.serve(c.takesRaft, func(q question) answer {
+		a := c.meet(q)
+		a.Refused = c.objection(q) // as if it led
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return a
+	})
+	t.Cleanup(alias.close)
+	s.eventually("it has asked itself twice", func() bool { return len(asked) > 1 || c.Expulsion() != nil })
+	no(t, c.Expulsion())
+	s.up(0, "n1", "n3")
+	s.agrees("n1", "n2", "n3")
+}
+
 // refusedWith starts a node that must not come in.
 func (s *site) refusedWith(cfg Config, want string) {
 	s.t.Helper()
