@@ -83,10 +83,8 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	c.background.Go(c.watchOffice)
 	c.background.Go(func() { c.Lead(c.life, c.keepMembers) })
-	if c.port != nil && len(c.servers()) != 1 {
-		c.background.Go(c.announce)
-	}
 	if c.port != nil {
+		c.background.Go(c.announce)
 		c.background.Go(c.watchLeader)
 	}
 	if c.founded {
