@@ -276,6 +276,59 @@ func TestNobodyFormsAClusterOfLess(t *testing.T) {
 	s.agrees("n1", "n2", "n3")
 }
 
+// Who waits to form a cluster says what for, whenever that changes.
+func TestWhoFormsAClusterSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	cfg := s.config("n2")
+	no(t, s.config("n1").listener.Close()) // nobody is there
+	silent := s.config("n3").listener
+	var log lines
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	started := make(chan error, 1)
+	go func() {
+		_, err := s.try(cfg)
+		started <- err
+	}()
+	s.eventually("it waits for one", func() bool { return strings.Contains(log.String(), cfg.Join[2]) })
+	no(t, silent.Close())
+	s.expect = 3
+	s.up(0, "n1", "n3")
+	no(t, <-started)
+	last, changes := "", 0
+	for line := range strings.Lines(log.String()) {
+		_, note, found := strings.Cut(line, "waits_for=")
+		if !found {
+			continue
+		}
+		if note == last || !strings.Contains(line, "level=INFO") || !strings.Contains(line, "node=n2") {
+			t.Errorf("logged: %s", line)
+		}
+		last, changes = note, changes+1
+	}
+	if !strings.Contains(log.String(), "not reached") || changes < 2 {
+		t.Errorf("it said %q", log.String())
+	}
+}
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // Crash points of forming: what the founder, or one that waits for it, has on
 // its disk after each step.
 func TestFormingGoesOnAfterACrash(t *testing.T) {
