@@ -81,7 +81,7 @@ func (c *Cluster) round(ctx context.Context) (done bool, note string, err error)
 	unreached := ""
 	for _, e := range all {
 		switch {
-		case errors.Is(e.err, ErrMixed):
+		case errors.Is(e.err, ErrMixed), errors.Is(e.err, ErrRefused):
 			return false, "", e.err
 		case e.err != nil:
 			unreached = fmt.Sprintf("%s: %v", e.addr, failure(e.err))

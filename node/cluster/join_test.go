@@ -217,6 +217,45 @@ func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
 	}
 }
 
+// A node alone, as belfry up is, says so to who would join it, of whatever release.
+func TestANodeAloneIsNotJoined(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	cfg := s.config("n1")
+	cfg.Join, cfg.Expect, cfg.Bootstrap, cfg.Self = nil, 0, true, Member{}
+	only, err := s.try(cfg)
+	no(t, err)
+	no(t, only.WaitLeader(t.Context()))
+	for _, level := range []int{0, 7} {
+		s.cfgs["n2"] = s.from(s.place("n2"), "v1", level, level)
+		cfg := s.config("n2")
+		cfg.Expect = 0
+		s.refusedWith(cfg, "node n1 at "+only.Addr()+" is a node alone")
+		a := only.meet(question{V: wireVersion, Ask: askJoin, Self: Member{Name: "n2", Instance: "i2", Raft: cfg.Addr}, Speaks: cfg.Speaks})
+		if a.OK || !strings.Contains(a.Refused, "belfry cluster init") {
+			t.Errorf("it is let in: %+v", a)
+		}
+	}
+	if n := len(only.servers()); n != 1 || only.State().ID != "" {
+		t.Errorf("it is one of %d", n)
+	}
+}
+
+// Nor does it do commands, not even of who takes its name.
+func TestANodeAloneIsGivenNoCommands(t *testing.T) {
+	t.Parallel()
+	only := start(t, config(t.TempDir()))
+	no(t, only.WaitLeader(t.Context()))
+	stream, err := only.IntendStream(t.Context(), "a")
+	no(t, err)
+	command, err := encode(raiseLowWater{stream.ID, 99})
+	no(t, err)
+	a := only.meet(question{V: wireVersion, Ask: askApply, Self: only.self(), Speaks: only.speaks(), Command: command})
+	if a.OK || !strings.Contains(a.Refused, "node alone") || only.State().Stream.LowWater > 0 {
+		t.Errorf("it is done: %+v, %+v", a, only.State().Stream)
+	}
+}
+
 func TestNodesOfOneNameAreTold(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2)

@@ -78,7 +78,7 @@ func mixed(theirs int) string {
 }
 
 // ask puts a question to the node at addr. An error that wraps errNotSent says
-// that it was not heard.
+// that it was not heard, and ErrRefused one that is a node alone.
 func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, error) {
 	q.V, q.Self, q.Speaks, q.Cluster, q.Belongs = wireVersion, c.self(), c.speaks(), c.id(), c.belongs()
 	data, err := json.Marshal(q)
@@ -106,6 +106,9 @@ func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, err
 	if a.V != wireVersion {
 		return answer{}, fmt.Errorf("%w: this node and the one at %s: %s", ErrMixed, addr, mixed(a.V))
 	}
+	if isAlone(a.Self) {
+		return answer{}, fmt.Errorf("%w: %s", ErrRefused, alone(a.Self))
+	}
 	if why := c.apart(a.Self, a.Speaks); why != "" {
 		return answer{}, fmt.Errorf("%w: %s", ErrMixed, why)
 	}
@@ -119,6 +122,10 @@ func (c *Cluster) meet(q question) answer {
 	a := answer{V: wireVersion, Self: c.self(), Speaks: c.speaks(), Cluster: c.id(), Belongs: c.belongs(), Met: *c.met.Load()}
 	if q.V != wireVersion {
 		a.Refused = mixed(q.V)
+		return a
+	}
+	if isAlone(a.Self) {
+		a.Refused = alone(a.Self)
 		return a
 	}
 	if a.Refused = c.apart(q.Self, q.Speaks); a.Refused != "" {
@@ -140,6 +147,15 @@ func (c *Cluster) meet(q question) answer {
 		a.Refused = fmt.Sprintf("this node does not know the question %q: update it", q.Ask)
 	}
 	return a
+}
+
+// isAlone tells whether m is a node that is no cluster's, as belfry up is: it
+// does not say which data directory it has. It lets nobody in and does nobody's
+// commands, though it has a log of Raft.
+func isAlone(m Member) bool { return m.Instance == "" }
+
+func alone(m Member) string {
+	return fmt.Sprintf("node %s at %s is a node alone, as belfry up starts it, and nobody can join it: stop it and make what it has a cluster's with belfry cluster init", m.Name, m.Raft)
 }
 
 // takesRaft says why Raft's messages of whoever greets so are not for this node.
