@@ -14,13 +14,13 @@ import (
 
 	"github.com/belfryhq/belfry/eventlog"
 	eventstream "github.com/belfryhq/belfry/eventlog/jetstream"
+	"github.com/belfryhq/belfry/exec/address"
 	"github.com/belfryhq/belfry/exec/credential"
 	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/broker"
 	"github.com/belfryhq/belfry/node/cluster"
 	"github.com/belfryhq/belfry/node/coordinator"
-	"github.com/belfryhq/belfry/node/external"
 )
 
 const (
@@ -53,7 +53,7 @@ func (n *Node) self() cluster.Member {
 	}
 	switch {
 	case n.cfg.external() != nil:
-		m.NATS, m.HTTP = external.Shown(n.cfg.external().URL), n.cfg.HTTPAddr
+		m.NATS, m.HTTP = address.Shown(n.cfg.external().URL), n.cfg.HTTPAddr
 	case n.cfg.Cluster != nil:
 		m.NATS, m.HTTP, m.Cluster = "nats://"+n.cfg.NATSAddr, n.cfg.HTTPAddr, n.cfg.Cluster.Addr
 	default:

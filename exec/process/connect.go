@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/belfryhq/belfry/exec/address"
 	"github.com/belfryhq/belfry/exec/credential"
 )
 
@@ -91,7 +90,7 @@ func (p *Process) connect(ctx context.Context, identify []nats.Option) (*nats.Co
 				log.Warn("the node is gone: runs go on, and it is tried again", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("the node is back", "nats", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("the node is back", "nats", address.Shown(nc.ConnectedUrl())) }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrAuthorization) {
 				err = p.unauthorized()
@@ -111,9 +110,9 @@ func (p *Process) connect(ctx context.Context, identify []nats.Option) (*nats.Co
 		case errors.Is(err, nats.ErrAuthorization):
 			return nil, p.unauthorized()
 		case !unreachable(err):
-			return nil, fmt.Errorf("cannot connect to %s: %w: check --nats", redact(p.cfg.URL), err)
+			return nil, fmt.Errorf("cannot connect to %s: %w: check --nats", address.Shown(p.cfg.URL), address.Failure(err))
 		case n == 1:
-			log.Warn("no node answers yet, it is tried again: start one, or name another with --nats", "nats", redact(p.cfg.URL), "error", err)
+			log.Warn("no node answers yet, it is tried again: start one, or name another with --nats", "nats", address.Shown(p.cfg.URL), "error", err)
 		}
 		select {
 		case <-time.After(backoff(n)):
@@ -125,27 +124,14 @@ func (p *Process) connect(ctx context.Context, identify []nats.Option) (*nats.Co
 
 func (p *Process) unauthorized() error {
 	if p.cfg.External {
-		return fmt.Errorf("NATS at %s refuses executor %s: give other credentials in the URL of --nats or with --nats-creds", redact(p.cfg.URL), p.cfg.Name)
+		return fmt.Errorf("NATS at %s refuses executor %s: give other credentials in the URL of --nats or with --nats-creds", address.Shown(p.cfg.URL), p.cfg.Name)
 	}
 	return fmt.Errorf("the node at %s refuses executor %s: give the %s of its data directory with --credentials, and a --name that is not the node's own",
-		redact(p.cfg.URL), p.cfg.Name, credential.File)
+		address.Shown(p.cfg.URL), p.cfg.Name, credential.File)
 }
 
 // unreachable says whether trying again may help.
 func unreachable(err error) bool {
 	var network *net.OpError
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
-}
-
-// redact takes the passwords out of addresses that are shown.
-func redact(addresses string) string {
-	list := strings.Split(addresses, ",")
-	for i, address := range list {
-		u, err := url.Parse(strings.TrimSpace(address))
-		if err != nil {
-			return "the given address"
-		}
-		list[i] = u.Redacted()
-	}
-	return strings.Join(list, ",")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/belfryhq/belfry/exec"
+	"github.com/belfryhq/belfry/exec/address"
 	"github.com/belfryhq/belfry/exec/python"
 )
 
@@ -119,7 +120,7 @@ func (p *Process) end(why error) {
 // Ready is what the line "ready …" says.
 func (p *Process) Ready() string {
 	cfg := p.cfg.executor().WithDefaults()
-	return fmt.Sprintf("name=%s pool=%s slots=%d python=%s nats=%s", cfg.Name, cfg.Pool, cfg.Slots, p.runtime.Version(), p.nc.ConnectedUrlRedacted())
+	return fmt.Sprintf("name=%s pool=%s slots=%d python=%s nats=%s", cfg.Name, cfg.Pool, cfg.Slots, p.runtime.Version(), address.Shown(p.nc.ConnectedUrl()))
 }
 
 // Done is closed when the process has ended by itself: see Err.

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/belfryhq/belfry/exec/address"
 	"github.com/belfryhq/belfry/node/api"
 )
 
@@ -151,22 +150,9 @@ func unconnected(addresses string, err error) *api.Error {
 	var unreachable *net.OpError
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return api.Errorf(api.Forbidden, "", "NATS at %s refuses these credentials: check them", redact(addresses))
+		return api.Errorf(api.Forbidden, "", "NATS at %s refuses these credentials: check them", address.Shown(addresses))
 	case errors.Is(err, nats.ErrNoServers), errors.As(err, &unreachable):
-		return silent(redact(addresses))
+		return silent(address.Shown(addresses))
 	}
-	return api.Errorf(api.Unavailable, "", "cannot connect to %s: %v: check the address", redact(addresses), err)
-}
-
-// redact takes the passwords out of addresses that an error will show.
-func redact(addresses string) string {
-	list := strings.Split(addresses, ",")
-	for i, address := range list {
-		u, err := url.Parse(strings.TrimSpace(address))
-		if err != nil {
-			return "the given address"
-		}
-		list[i] = u.Redacted()
-	}
-	return strings.Join(list, ",")
+	return api.Errorf(api.Unavailable, "", "cannot connect to %s: %v: check the address", address.Shown(addresses), address.Failure(err))
 }

@@ -24,13 +24,24 @@ func TestConnectSaysWhatToDoWhenNothingAnswers(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Connect(t.Context(), client.Config{URL: "nats://ann:secret@" + free})
-	got := refusal(t, err)
-	if got.Code != api.Unavailable || !strings.Contains(got.Message, free) || !strings.Contains(got.Message, `"belfry up"`) {
-		t.Errorf("refusal %+v", got)
+	for _, before := range []string{"nats://ann:secret@", "ann:secret@", "nats://" + free + ",ann:secret@"} {
+		_, err = client.Connect(t.Context(), client.Config{URL: before + free})
+		got := refusal(t, err)
+		if got.Code != api.Unavailable || !strings.Contains(got.Message, free) || !strings.Contains(got.Message, `"belfry up"`) {
+			t.Errorf("refusal %+v", got)
+		}
+		if strings.Contains(got.Message, "secret") {
+			t.Errorf("the message gives a password away: %s", got.Message)
+		}
 	}
-	if strings.Contains(got.Message, "secret") {
-		t.Errorf("the message gives a password away: %s", got.Message)
+}
+
+func TestAnAddressThatCannotBeReadIsNotRepeated(t *testing.T) {
+	for _, url := range []string{"nats://ann:secret", "nats://ann:top%secret@host"} {
+		_, err := client.Connect(t.Context(), client.Config{URL: url})
+		if got := refusal(t, err); strings.Contains(got.Message, "secret") || strings.Contains(got.Message, "%se") {
+			t.Errorf("the message gives a password away: %s", got.Message)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 
+	"github.com/belfryhq/belfry/exec/address"
 	"github.com/belfryhq/belfry/node/api"
 )
 
@@ -54,15 +55,15 @@ func (c *Client) unanswered(ctx context.Context, q question, err error, waited t
 
 // address is where we are, or were, connected.
 func (c *Client) address() string {
-	if connected := c.nc.ConnectedUrlRedacted(); connected != "" {
-		return connected
+	if connected := c.nc.ConnectedUrl(); connected != "" {
+		return address.Shown(connected)
 	}
-	return redact(strings.Join(c.nc.Servers(), ","))
+	return address.Shown(strings.Join(c.nc.Servers(), ","))
 }
 
 // silent is the refusal when nobody is there.
-func silent(address string) *api.Error {
-	return api.Errorf(api.Unavailable, "", `nothing answers at %s: is belfry running? start it with "belfry up", or give the address where it runs`, address)
+func silent(at string) *api.Error {
+	return api.Errorf(api.Unavailable, "", `nothing answers at %s: is belfry running? start it with "belfry up", or give the address where it runs`, at)
 }
 
 // unknown is the refusal when a request may have been done.

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/belfryhq/belfry/exec/address"
 )
 
 // Config says which NATS, and what for.
@@ -36,10 +38,10 @@ func (c Config) Validate() error {
 	if c.URL == "" {
 		return errors.New("the address of a NATS is missing: give it with --nats")
 	}
-	for _, address := range strings.Split(c.URL, ",") {
-		u, err := url.Parse(strings.TrimSpace(address))
+	for _, one := range strings.Split(c.URL, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
 		if err != nil || u.Host == "" {
-			return fmt.Errorf("--nats %s is no address: write nats://host:port, several with commas between", Shown(c.URL))
+			return fmt.Errorf("--nats %s is no address: write nats://host:port, several with commas between", address.Shown(c.URL))
 		}
 	}
 	if c.Replicas != 0 && c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5 {
@@ -51,18 +53,4 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
-}
-
-// Shown is an address without users and passwords, to be told to anybody.
-func Shown(addresses string) string {
-	list := strings.Split(addresses, ",")
-	for i, address := range list {
-		u, err := url.Parse(strings.TrimSpace(address))
-		if err != nil {
-			return "the given address"
-		}
-		u.User = nil
-		list[i] = u.String()
-	}
-	return strings.Join(list, ",")
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/belfryhq/belfry/exec/address"
 )
 
 const (
@@ -74,7 +76,7 @@ func (n *NATS) connect(name, inbox string) (*nats.Conn, error) {
 				log.Warn("nats connection ended", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connection is back", "nats", Shown(nc.ConnectedUrl())) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connection is back", "nats", address.Shown(nc.ConnectedUrl())) }),
 		nats.ClosedHandler(n.forget),
 	}
 	if n.cfg.Creds != "" {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfryhq/belfry/exec/address"
 )
 
 const (
@@ -132,7 +134,7 @@ func (n *NATS) Replicas() int { return n.replicas }
 func (n *NATS) MaxStore() int64 { return n.maxStore }
 
 // ClientURL is where the NATS is, without users and passwords.
-func (n *NATS) ClientURL() string { return Shown(n.cfg.URL) }
+func (n *NATS) ClientURL() string { return address.Shown(n.cfg.URL) }
 
 // Stop closes all connections. It may be called again.
 func (n *NATS) Stop() {

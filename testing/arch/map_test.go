@@ -41,7 +41,7 @@ func packages() []entry {
 		// exec/credential: the broker admits executors by the keys that it gives.
 		{path: "node/broker", imports: "exec/credential", sentence: "the embedded NATS server, its identities and connections"},
 		// A package of its own, since it must not know the server that it stands in for.
-		{path: "node/external", sentence: "a NATS that others run: whether it is fit to keep the log, and a node's connections to it"},
+		{path: "node/external", imports: "exec/address", sentence: "a NATS that others run: whether it is fit to keep the log, and a node's connections to it"},
 		{
 			// node/api: Do refuses with its errors. node/record: a run carries the
 			// user's record.
@@ -68,7 +68,7 @@ func packages() []entry {
 			path: "node/api", imports: "eventlog", pure: true,
 			sentence: "the wire of callers: subjects, requests, replies, the error catalogue",
 		},
-		{path: "node/client", imports: "node/api", sentence: "Go SDK for other services, and what cli uses; a leaf"},
+		{path: "node/client", imports: "node/api exec/address", sentence: "Go SDK for other services, and what cli uses; a leaf"},
 		{path: "node/web", imports: "node/client node/api", sentence: "HTTP: health, metrics, later the page"},
 		{
 			path: "node", imports: "node/... exec/... projection eventlog eventlog/jetstream",
@@ -82,8 +82,11 @@ func packages() []entry {
 
 		// A leaf of its own, since broker admits by it and must not know Python.
 		{path: "exec/credential", sentence: "how an executor proves its name: a secret, and the key that it gives a name"},
+		// A leaf of its own, since a node, its callers and executors all say to
+		// which NATS they cannot connect.
+		{path: "exec/address", sentence: "addresses of NATS as anybody may be told them, without what is secret in them"},
 		{
-			path: "exec/process", imports: "exec exec/wire exec/python exec/credential",
+			path: "exec/process", imports: "exec exec/wire exec/python exec/credential exec/address",
 			sentence: "an executor as a process of its own: its credential, its connection, its Python",
 		},
 
