@@ -24,6 +24,10 @@ const (
 	// heardPatience is how long the first chunk may find nobody that listens: the
 	// server which takes it may be another one, to which that has yet to spread.
 	heardPatience = 5 * time.Second
+	// unpackPatience bounds the wait for a server to unpack a backup of any size,
+	// and unpackSlowest, in bytes a second, is what it gets more time for.
+	unpackPatience = time.Minute
+	unpackSlowest  = 10 << 20
 )
 
 // Saved is what Save wrote of a stream.
@@ -147,11 +151,26 @@ func Restore(ctx context.Context, nc *nats.Conn, saved Saved, from io.Reader) er
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("restore stream %s: %w", saved.Stream, err)
 	}
-	// The answer to the end comes when the server has unpacked it all.
-	if err := answered(nc.RequestWithContext(ctx, begun.Deliver, nil)); err != nil {
+	if err := end(ctx, nc, begun.Deliver, unpackWithin(saved.Bytes)); err != nil {
 		return fmt.Errorf("restore stream %s: %w", saved.Stream, err)
 	}
 	return nil
+}
+
+func unpackWithin(bytes int64) time.Duration {
+	return unpackPatience + time.Duration(bytes/unpackSlowest)*time.Second
+}
+
+// end says that all chunks were given. The answer comes when the server has
+// unpacked them, and never from one that was stopped meanwhile.
+func end(ctx context.Context, nc *nats.Conn, to string, within time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := answered(nc.RequestWithContext(waiting, to, nil))
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("the server has taken all and not said within %s that it has unpacked it: it may have been stopped", within)
+	}
+	return err
 }
 
 // give hands a chunk over.

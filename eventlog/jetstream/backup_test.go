@@ -2,8 +2,10 @@ package jetstream
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,5 +151,27 @@ func no(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A server that was stopped while it unpacked a backup never answers.
+func TestTheEndOfARestoreIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, startFast(t, t.TempDir()))
+	_, err := nc.SubscribeSync("silent")
+	no(t, err)
+	err = end(t.Context(), nc, "silent", 50*time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "not said within 50ms that it has unpacked it") {
+		t.Errorf("error: %v", err)
+	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := end(stopped, nc, "silent", time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	for bytes, within := range map[int64]time.Duration{0: time.Minute, 600 << 20: 2 * time.Minute, 36 << 30: time.Minute + 3686*time.Second} {
+		if got := unpackWithin(bytes); got != within {
+			t.Errorf("%d bytes are waited for %s, want %s", bytes, got, within)
+		}
 	}
 }
