@@ -17,7 +17,8 @@ const (
 	// membersMin is how many nodes a removal must leave: the streams want so many,
 	// but for those that are on a NATS which others run.
 	membersMin = replicas
-	// transferTimeout bounds the wait for who leads after a transfer.
+	// transferTimeout bounds the wait for who leads after a transfer. Node/service
+	// waits a second longer for the answer of another node.
 	transferTimeout = 3 * time.Second
 )
 

@@ -47,11 +47,7 @@ var errUnheard = errors.New("nobody has heard the question")
 // is errUnheard, one may yet be on its way.
 func (s *Service) hop(ctx context.Context, r *request, owner string) (jsontext.Value, *api.Error, error) {
 	until, _ := ctx.Deadline()
-	patience := hopPatience
-	if r.verb == "function.create" || r.verb == "function.update" {
-		patience = checkPatience
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, patience(r.verb))
 	defer cancel()
 	defer context.AfterFunc(s.cfg.Scheduler.Departure(), cancel)()
 	m := nats.NewMsg(s.hopSubject(owner, r.verb))
@@ -79,6 +75,17 @@ func (s *Service) hop(ctx context.Context, r *request, owner string) (jsontext.V
 	}
 	refused.Error.Owner = reply.Header.Get(headerOwner)
 	return nil, refused.Error, nil
+}
+
+// patience is how long one hop waits for the answer to a verb.
+func patience(verb string) time.Duration {
+	switch verb {
+	case "function.create", "function.update":
+		return checkPatience
+	case "cluster.transfer":
+		return transferPatience
+	}
+	return hopPatience
 }
 
 // hear takes what another node asks, to a worker that serves no callers: those

@@ -17,6 +17,10 @@ const (
 	// checkPatience is the same for what has code checked, which may have to start
 	// a Python first.
 	checkPatience = 3 * time.Second
+	// transferPatience is the same for a transfer of the lead, which is answered
+	// when another node leads: what node waits for that, 3 s, and a second. Asked
+	// again, the next leader would hand on, too.
+	transferPatience = 4 * time.Second
 	// hopPauseMin and hopPauseMax are around the pause between two tries, while
 	// partitions change hands.
 	hopPauseMin = 10 * time.Millisecond

@@ -1,11 +1,13 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -486,6 +488,33 @@ func TestNoCallerHasAHopsID(t *testing.T) {
 			if _, refused := c.ask("a", "user.create", id, `{"id":"x"}`); refused == nil || refused.Code != api.Invalid {
 				t.Errorf("%s: %v", id, refused)
 			}
+		}
+	})
+}
+
+// hesitant hands the lead on, and takes its time to know who has it.
+type hesitant struct {
+	leading
+	times *atomic.Int64
+}
+
+func (h hesitant) Transfer(ctx context.Context, to string) (api.Transferred, *api.Error) {
+	h.times.Add(1)
+	time.Sleep(2500 * time.Millisecond)
+	return h.leading.Transfer(ctx, to)
+}
+
+// A transfer of the lead is waited for, and not asked for again: it would be done
+// again.
+func TestTheLeadIsHandedOnOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSeveral(t, "a", "b")
+		defer c.stop()
+		var times atomic.Int64
+		c.nodes["a"].cfg.Members = hesitant{leading{"a"}, &times}
+		c.must("b", "cluster.transfer", "", `{"to":"b"}`)
+		if n := times.Load(); n != 1 {
+			t.Errorf("it was done %d times", n)
 		}
 	})
 }
