@@ -256,6 +256,19 @@ func TestANodeAloneIsGivenNoCommands(t *testing.T) {
 	}
 }
 
+// Nor does it follow who says that he leads it.
+func TestANodeAloneFollowsNobody(t *testing.T) {
+	t.Parallel()
+	only := start(t, config(t.TempDir()))
+	no(t, only.WaitLeader(t.Context()))
+	for _, from := range []string{"n1", "n2"} {
+		if err := only.takesRaft(greeting{V: wireVersion, From: from, Speaks: only.speaks()}); err == nil {
+			t.Errorf("Raft of one that calls itself %s is taken", from)
+		}
+	}
+	no(t, only.takesRaft(only.greet(only.Addr())))
+}
+
 func TestNodesOfOneNameAreTold(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2)

@@ -160,7 +160,8 @@ func alone(m Member) string {
 
 // takesRaft says why Raft's messages of whoever greets so are not for this node.
 // A node without a log takes them only from who knows its data directory: one
-// that lost its disk would give its vote, or its word for an entry, twice.
+// that lost its disk would give its vote, or its word for an entry, twice. A node
+// alone takes none but its own, by which it elects itself.
 func (c *Cluster) takesRaft(g greeting) error {
 	c.forming.RLock()
 	defer c.forming.RUnlock()
@@ -170,6 +171,10 @@ func (c *Cluster) takesRaft(g greeting) error {
 		return fmt.Errorf("%w: %s", ErrMixed, mixed(g.V))
 	case c.apart(Member{Name: g.From}, g.Speaks) != "":
 		return fmt.Errorf("%w: %s", ErrMixed, c.apart(Member{Name: g.From}, g.Speaks))
+	case isAlone(c.self()):
+		if g.Instance != c.own {
+			return errors.New("this node is alone and follows nobody")
+		}
 	case g.Cluster != "" && ours != "" && g.Cluster != ours:
 		return fmt.Errorf("it is of cluster %s, this node of %s", g.Cluster, ours)
 	case g.To != "" && g.To != c.cfg.Name:
@@ -185,6 +190,12 @@ func (c *Cluster) takesRaft(g greeting) error {
 // greet is the greeting for the node at addr.
 func (c *Cluster) greet(addr string) greeting {
 	g := greeting{V: wireVersion, From: c.cfg.Name, Speaks: c.speaks(), Cluster: c.id()}
+	if isAlone(c.self()) {
+		if addr == c.Addr() {
+			g.Instance = c.own
+		}
+		return g
+	}
 	state := c.fsm.State()
 	members := state.Members
 	if state.ID == "" {
