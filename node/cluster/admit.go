@@ -64,6 +64,9 @@ func (c *Cluster) isServer(name string) bool {
 	return ok
 }
 
+// isOnly tells whether the group is this node alone, as far as it knows.
+func (c *Cluster) isOnly() bool { return len(c.servers()) == 1 && c.isServer(c.cfg.Name) }
+
 func (c *Cluster) server(name string) (raft.Server, bool) {
 	for _, server := range c.servers() {
 		if string(server.ID) == name {
@@ -109,7 +112,8 @@ const leaderlessLooks = 2
 
 // announce tells the leader where this node is now: after a start, and whenever
 // it has heard of no leader for a while. A node that was removed, or replaced,
-// learns it so: Raft does not tell it.
+// learns it so: Raft does not tell it. A group of this node alone has nobody to
+// tell, for as long as it is one.
 func (c *Cluster) announce() {
 	for c.announced() && c.leaderless() {
 	}
@@ -131,10 +135,10 @@ func (c *Cluster) leaderless() bool {
 	return true
 }
 
-// announced returns true when the leader knows where this node is, and false when
-// it is no member or stops.
+// announced returns true when the leader knows where this node is, or there is no
+// other, and false when it is no member or stops.
 func (c *Cluster) announced() bool {
-	for pause := meetEvery; !c.IsLeader(); pause = min(2*pause, announceRetryMax) {
+	for pause := meetEvery; !c.IsLeader() && !c.isOnly(); pause = min(2*pause, announceRetryMax) {
 		var apart error // why who answers does not go together with us
 		fits := false
 		for addr := range c.neighbours() {
@@ -147,6 +151,8 @@ func (c *Cluster) announced() bool {
 			case errors.Is(err, ErrMixed):
 				apart = err
 			case err != nil || !a.OK && a.Refused == "":
+				continue
+			case c.isSelf(a.Self): // named otherwise than by Addr, such as localhost
 				continue
 			case a.OK:
 				return true
@@ -178,7 +184,8 @@ func (c *Cluster) banish(why error) {
 	close(c.expelled)
 }
 
-// neighbours are the addresses at which other members may be.
+// neighbours are the addresses at which other members may be. This node may be
+// among them, under another name for its address.
 func (c *Cluster) neighbours() map[string]bool {
 	at := make(map[string]bool)
 	for _, addr := range c.cfg.Join {

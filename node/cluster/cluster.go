@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -40,6 +41,9 @@ type Cluster struct {
 	snapshots  raft.SnapshotStore
 	office     *office
 	reach      *reach
+	// own is what a node alone greets itself with, so that nobody else's Raft is
+	// taken for its own.
+	own string
 
 	// forming guards raft and transport against the founding, which starts Raft
 	// anew. It happens before Start returns, so only what answers others needs it.
@@ -73,7 +77,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, context.Cause(ctx)
 	}
 	c := &Cluster{
-		cfg: cfg, fsm: new(fsm), office: newOffice(), reach: newReach(),
+		cfg: cfg, fsm: new(fsm), office: newOffice(), reach: newReach(), own: rand.Text(),
 		changed: make(chan struct{}, 1), expelled: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.met.Store(&[]string{})
@@ -83,10 +87,8 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	c.background.Go(c.watchOffice)
 	c.background.Go(func() { c.Lead(c.life, c.keepMembers) })
-	if c.port != nil && len(c.servers()) != 1 {
-		c.background.Go(c.announce)
-	}
 	if c.port != nil {
+		c.background.Go(c.announce)
 		c.background.Go(c.watchLeader)
 	}
 	if c.founded {

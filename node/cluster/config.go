@@ -30,7 +30,7 @@ type Config struct {
 	Insecure bool
 	// Self is what the other members are to know of this node. Start fills Name
 	// and Raft in. Instance names the data directory and is required with Join
-	// or Expect; the rest may be told later, by PutMember.
+	// or Expect; without it the others can't join this node. The rest may be told later, by PutMember.
 	Self Member
 	// Speaks is what this release writes and reads besides the cluster's own.
 	// Defaults to nothing, which goes together with itself.

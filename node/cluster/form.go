@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -32,10 +33,14 @@ func (c *Cluster) form(ctx context.Context) error {
 	if c.belongs() {
 		return c.elsewhere(ctx)
 	}
-	for {
+	for last := ""; ; {
 		done, note, err := c.round(ctx)
 		if done || err != nil {
 			return err
+		}
+		if note != last {
+			c.cfg.Logger.Info("this node belongs to no cluster yet", "node", c.cfg.Name, "waits_for", note)
+			last = note
 		}
 		select {
 		case <-ctx.Done():
@@ -76,10 +81,10 @@ func (c *Cluster) round(ctx context.Context) (done bool, note string, err error)
 	unreached := ""
 	for _, e := range all {
 		switch {
-		case errors.Is(e.err, ErrMixed):
+		case errors.Is(e.err, ErrMixed), errors.Is(e.err, ErrRefused):
 			return false, "", e.err
 		case e.err != nil:
-			unreached = fmt.Sprintf("%s: %v", e.addr, e.err)
+			unreached = fmt.Sprintf("%s: %v", e.addr, failure(e.err))
 		case c.isSelf(e.answer.Self):
 		case e.answer.Self.Name == c.cfg.Name:
 			return false, "", fmt.Errorf("two nodes are called %s, this one and the one at %s: give one of them another name", c.cfg.Name, e.addr)
@@ -100,6 +105,15 @@ func (c *Cluster) round(ctx context.Context) (done bool, note string, err error)
 		return false, "not reached: " + unreached, nil
 	}
 	return c.agree(members)
+}
+
+// failure is err without the port that the system drew for this try, so that the
+// same one reads the same again.
+func failure(err error) error {
+	if network := new(net.OpError); errors.As(err, &network) {
+		return network.Err
+	}
+	return err
 }
 
 func (c *Cluster) isSelf(m Member) bool {
@@ -168,7 +182,7 @@ func (c *Cluster) askToJoin(ctx context.Context, cluster []encounter) (done bool
 		case errors.Is(err, ErrMixed):
 			return false, "", err
 		case err != nil:
-			note = fmt.Sprintf("asked %s to be let in: %v", addr, err)
+			note = fmt.Sprintf("asked %s to be let in: %v", addr, failure(err))
 		case a.OK:
 			return true, "", nil
 		case a.Refused != "":

@@ -95,6 +95,37 @@ func TestANodeThatMovedIsFound(t *testing.T) {
 	}
 }
 
+// A node that --join names by an alias asks itself, and may lead by then. Its own
+// refusal is no word of the cluster's.
+func TestANodeThatAsksItselfByAnAliasIsNotExpelled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	s.kill("n1", "n2", "n3")
+	listener := s.listen()
+	alias := openPort(listener, listener.Addr().String(), slog.New(slog.DiscardHandler))
+	cfg := s.config("n2")
+	cfg.Join, cfg.Expect = []string{alias.addr}, 0
+	c, err := s.try(cfg)
+	no(t, err)
+	asked := make(chan struct{}, strangersMax)
+	alias.serve(c.takesRaft, func(q question) answer {
+		a := c.meet(q)
+		a.Refused = c.objection(q) // as if it led
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return a
+	})
+	t.Cleanup(alias.close)
+	s.eventually("it has asked itself twice", func() bool { return len(asked) > 1 || c.Expulsion() != nil })
+	no(t, c.Expulsion())
+	s.up(0, "n1", "n3")
+	s.agrees("n1", "n2", "n3")
+}
+
 // refusedWith starts a node that must not come in.
 func (s *site) refusedWith(cfg Config, want string) {
 	s.t.Helper()
@@ -186,6 +217,58 @@ func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
 	}
 }
 
+// A node alone, as belfry up is, says so to who would join it, of whatever release.
+func TestANodeAloneIsNotJoined(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	cfg := s.config("n1")
+	cfg.Join, cfg.Expect, cfg.Bootstrap, cfg.Self = nil, 0, true, Member{}
+	only, err := s.try(cfg)
+	no(t, err)
+	no(t, only.WaitLeader(t.Context()))
+	for _, level := range []int{0, 7} {
+		s.cfgs["n2"] = s.from(s.place("n2"), "v1", level, level)
+		cfg := s.config("n2")
+		cfg.Expect = 0
+		s.refusedWith(cfg, "node n1 at "+only.Addr()+" is a node alone")
+		a := only.meet(question{V: wireVersion, Ask: askJoin, Self: Member{Name: "n2", Instance: "i2", Raft: cfg.Addr}, Speaks: cfg.Speaks})
+		if a.OK || !strings.Contains(a.Refused, "belfry cluster init") {
+			t.Errorf("it is let in: %+v", a)
+		}
+	}
+	if n := len(only.servers()); n != 1 || only.State().ID != "" {
+		t.Errorf("it is one of %d", n)
+	}
+}
+
+// Nor does it do commands, not even of who takes its name.
+func TestANodeAloneIsGivenNoCommands(t *testing.T) {
+	t.Parallel()
+	only := start(t, config(t.TempDir()))
+	no(t, only.WaitLeader(t.Context()))
+	stream, err := only.IntendStream(t.Context(), "a")
+	no(t, err)
+	command, err := encode(raiseLowWater{stream.ID, 99})
+	no(t, err)
+	a := only.meet(question{V: wireVersion, Ask: askApply, Self: only.self(), Speaks: only.speaks(), Command: command})
+	if a.OK || !strings.Contains(a.Refused, "node alone") || only.State().Stream.LowWater > 0 {
+		t.Errorf("it is done: %+v, %+v", a, only.State().Stream)
+	}
+}
+
+// Nor does it follow who says that he leads it.
+func TestANodeAloneFollowsNobody(t *testing.T) {
+	t.Parallel()
+	only := start(t, config(t.TempDir()))
+	no(t, only.WaitLeader(t.Context()))
+	for _, from := range []string{"n1", "n2"} {
+		if err := only.takesRaft(greeting{V: wireVersion, From: from, Speaks: only.speaks()}); err == nil {
+			t.Errorf("Raft of one that calls itself %s is taken", from)
+		}
+	}
+	no(t, only.takesRaft(only.greet(only.Addr())))
+}
+
 func TestNodesOfOneNameAreTold(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2)
@@ -243,6 +326,59 @@ func TestNobodyFormsAClusterOfLess(t *testing.T) {
 	}
 	s.up(0, "n1", "n2", "n3") // what was begun is no obstacle
 	s.agrees("n1", "n2", "n3")
+}
+
+// Who waits to form a cluster says what for, whenever that changes.
+func TestWhoFormsAClusterSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	cfg := s.config("n2")
+	no(t, s.config("n1").listener.Close()) // nobody is there
+	silent := s.config("n3").listener
+	var log lines
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	started := make(chan error, 1)
+	go func() {
+		_, err := s.try(cfg)
+		started <- err
+	}()
+	s.eventually("it waits for one", func() bool { return strings.Contains(log.String(), cfg.Join[2]) })
+	no(t, silent.Close())
+	s.expect = 3
+	s.up(0, "n1", "n3")
+	no(t, <-started)
+	last, changes := "", 0
+	for line := range strings.Lines(log.String()) {
+		_, note, found := strings.Cut(line, "waits_for=")
+		if !found {
+			continue
+		}
+		if note == last || !strings.Contains(line, "level=INFO") || !strings.Contains(line, "node=n2") {
+			t.Errorf("logged: %s", line)
+		}
+		last, changes = note, changes+1
+	}
+	if !strings.Contains(log.String(), "not reached") || changes < 2 {
+		t.Errorf("it said %q", log.String())
+	}
+}
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // Crash points of forming: what the founder, or one that waits for it, has on

@@ -2,10 +2,72 @@ package cluster
 
 import (
 	"errors"
+	"log/slog"
+	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
+
+// A founder of one, whose cluster grew, learns like any other that it was removed
+// while it was cut off.
+func TestAFounderOfOneLearnsOfItsRemoval(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	s.up(0, "n1")
+	s.expect = 0
+	for _, name := range []string{"n2", "n3"} {
+		s.place(name)
+		s.up(0, name)
+	}
+	s.agrees("n1", "n2", "n3")
+	first := s.node("n1")
+	s.eventually("another leads", func() bool {
+		if first.IsLeader() {
+			_ = first.Transfer(t.Context(), "")
+		}
+		return s.leader() != first
+	})
+	first.port.close() // nobody reaches it any more; it reaches others
+	s.eventually("another removes it", func() bool {
+		for _, c := range []*Cluster{s.node("n2"), s.node("n3")} {
+			if c.Remove(t.Context(), "n1") == nil && c.Removed(t.Context(), "n1") == nil {
+				return true
+			}
+		}
+		return false
+	})
+	s.eventually("it knows", func() bool { return errors.Is(first.Expulsion(), ErrRefused) })
+}
+
+// A node alone that came back at another address, where its old one is taken by a
+// node of another release, has nobody to ask and is not expelled.
+func TestANodeAloneAsksNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	s.up(0, "n1")
+	s.kill("n1")
+	old, err := net.Listen("tcp", s.cfgs["n1"].Addr)
+	no(t, err)
+	var asked atomic.Int64
+	p := openPort(old, old.Addr().String(), slog.New(slog.DiscardHandler))
+	p.serve(func(greeting) error { return nil }, func(question) answer {
+		asked.Add(1)
+		return answer{V: wireVersion + 1}
+	})
+	t.Cleanup(p.close)
+	moved := s.config("n1")
+	moved.listener, moved.Join, moved.Expect = s.listen(), nil, 0
+	moved.Addr = moved.listener.Addr().String()
+	c, err := s.try(moved)
+	no(t, err)
+	no(t, c.WaitLeader(t.Context()))
+	c.shut(false)
+	if err := c.Expulsion(); err != nil || asked.Load() > 0 {
+		t.Fatalf("it asked %d times: %v", asked.Load(), err)
+	}
+}
 
 func TestARemovedNodeNeverReturns(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,7 @@ func mixed(theirs int) string {
 }
 
 // ask puts a question to the node at addr. An error that wraps errNotSent says
-// that it was not heard.
+// that it was not heard, and ErrRefused one that is a node alone.
 func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, error) {
 	q.V, q.Self, q.Speaks, q.Cluster, q.Belongs = wireVersion, c.self(), c.speaks(), c.id(), c.belongs()
 	data, err := json.Marshal(q)
@@ -106,6 +106,9 @@ func (c *Cluster) ask(ctx context.Context, addr string, q question) (answer, err
 	if a.V != wireVersion {
 		return answer{}, fmt.Errorf("%w: this node and the one at %s: %s", ErrMixed, addr, mixed(a.V))
 	}
+	if isAlone(a.Self) {
+		return answer{}, fmt.Errorf("%w: %s", ErrRefused, alone(a.Self))
+	}
 	if why := c.apart(a.Self, a.Speaks); why != "" {
 		return answer{}, fmt.Errorf("%w: %s", ErrMixed, why)
 	}
@@ -119,6 +122,10 @@ func (c *Cluster) meet(q question) answer {
 	a := answer{V: wireVersion, Self: c.self(), Speaks: c.speaks(), Cluster: c.id(), Belongs: c.belongs(), Met: *c.met.Load()}
 	if q.V != wireVersion {
 		a.Refused = mixed(q.V)
+		return a
+	}
+	if isAlone(a.Self) {
+		a.Refused = alone(a.Self)
 		return a
 	}
 	if a.Refused = c.apart(q.Self, q.Speaks); a.Refused != "" {
@@ -142,9 +149,19 @@ func (c *Cluster) meet(q question) answer {
 	return a
 }
 
+// isAlone tells whether m is a node that is no cluster's, as belfry up is: it
+// does not say which data directory it has. It lets nobody in and does nobody's
+// commands, though it has a log of Raft.
+func isAlone(m Member) bool { return m.Instance == "" }
+
+func alone(m Member) string {
+	return fmt.Sprintf("node %s at %s is a node alone, as belfry up starts it, and nobody can join it: stop it and make what it has a cluster's with belfry cluster init", m.Name, m.Raft)
+}
+
 // takesRaft says why Raft's messages of whoever greets so are not for this node.
 // A node without a log takes them only from who knows its data directory: one
-// that lost its disk would give its vote, or its word for an entry, twice.
+// that lost its disk would give its vote, or its word for an entry, twice. A node
+// alone takes none but its own, by which it elects itself.
 func (c *Cluster) takesRaft(g greeting) error {
 	c.forming.RLock()
 	defer c.forming.RUnlock()
@@ -154,6 +171,10 @@ func (c *Cluster) takesRaft(g greeting) error {
 		return fmt.Errorf("%w: %s", ErrMixed, mixed(g.V))
 	case c.apart(Member{Name: g.From}, g.Speaks) != "":
 		return fmt.Errorf("%w: %s", ErrMixed, c.apart(Member{Name: g.From}, g.Speaks))
+	case isAlone(c.self()):
+		if g.Instance != c.own {
+			return errors.New("this node is alone and follows nobody")
+		}
 	case g.Cluster != "" && ours != "" && g.Cluster != ours:
 		return fmt.Errorf("it is of cluster %s, this node of %s", g.Cluster, ours)
 	case g.To != "" && g.To != c.cfg.Name:
@@ -169,6 +190,12 @@ func (c *Cluster) takesRaft(g greeting) error {
 // greet is the greeting for the node at addr.
 func (c *Cluster) greet(addr string) greeting {
 	g := greeting{V: wireVersion, From: c.cfg.Name, Speaks: c.speaks(), Cluster: c.id()}
+	if isAlone(c.self()) {
+		if addr == c.Addr() {
+			g.Instance = c.own
+		}
+		return g
+	}
 	state := c.fsm.State()
 	members := state.Members
 	if state.ID == "" {
