@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,18 +36,28 @@ func trio(t *testing.T, secret credential.Secret) []*Broker {
 		brokers = append(brokers, start(t, func(c *Config) {
 			c.Name, c.Executors, c.ExecutorSecret = names[n], names[n:n+1], secret
 			c.Reserved = func(name string) bool { return name != names[n] && slices.Contains(names, name) }
-			c.Cluster = &Cluster{Addr: addr, Members: addrs, Password: "secret"}
+			c.Cluster = &Cluster{Addr: addr, Members: addrs, Password: t.Name()}
 		}))
 	}
 	together(t, brokers...)
 	return brokers
 }
 
-// free are addresses that nobody listens on.
+// trios counts those of this process.
+var trios atomic.Int64
+
+// free are addresses that nobody listens on, and that no other test is given when
+// a server of this one is down: on a loopback address of their own, where the
+// system has more than one.
 func free(t *testing.T, n int) (addrs []string) {
 	t.Helper()
+	k := trios.Add(1)
+	host := fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%200, 1+k/200, 1+k%200)
 	for range n {
-		listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+		listener, err := net.Listen("tcp", host+":0")
+		if err != nil {
+			listener = must(net.Listen("tcp", "127.0.0.1:0"))(t)
+		}
 		defer func() { _ = listener.Close() }()
 		addrs = append(addrs, listener.Addr().String())
 	}
@@ -341,7 +353,7 @@ func TestAServerThatWasAwayCatchesUp(t *testing.T) {
 	replicated(t, node)
 	away := brokers[2].cfg
 	brokers[2].Stop()
-	js := must(jetstream.New(node))(t)
+	js := must(jetstream.New(node, jetstream.WithPublishAsyncMaxPending(behind)))(t)
 	until(t, "two of three store", func() bool {
 		_, err := js.Publish(t.Context(), "belfry.events.n1", []byte("more"))
 		return err == nil
