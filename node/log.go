@@ -46,9 +46,11 @@ type gone struct{ error }
 
 func (g gone) Unwrap() error { return g.error }
 
-// openLog opens the event stream, if it is all that Raft remembers.
+// openLog opens the event stream, once, if it is all that Raft remembers.
 func (n *Node) openLog(ctx context.Context, cfg eventstream.Config, stream cluster.Stream) (err error) {
-	n.log, err = eventstream.Open(ctx, n.nc, cfg)
+	if n.log == nil {
+		n.log, err = eventstream.Open(ctx, n.nc, cfg)
+	}
 	if errors.Is(err, eventstream.ErrNoStream) {
 		return gone{fmt.Errorf("%w: stream %s existed up to sequence %d and is gone: restore %s from a backup", eventlog.ErrDamaged, stream.ID, stream.LowWater, n.store())}
 	}

@@ -202,12 +202,15 @@ func (n *Node) createStream(ctx context.Context, cfg eventstream.Config, stream 
 // done: while they elect who leads, nothing answers. A node alone tries once,
 // and neither damage nor settings get better.
 func (n *Node) patiently(ctx context.Context, what string, do func() error) error {
-	for {
+	for said := ""; ; {
 		err := do()
 		if err == nil || n.cfg.Cluster == nil || isFinal(err) || ctx.Err() != nil {
 			return err
 		}
-		n.cfg.Logger.Info("the cluster does not do it yet; trying again", "what", what, "error", err)
+		if err.Error() != said { // it may be so for hours
+			said = err.Error()
+			n.cfg.Logger.Info("the cluster does not do it yet; trying again", "what", what, "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, context.Cause(ctx))

@@ -85,7 +85,7 @@ func TestABackupIsRestoredOnThree(t *testing.T) {
 		for _, s := range servers {
 			if !led[s.Name()] {
 				_ = HandOn(t.Context(), nc, eventlog.DefaultPrefix.Stream(), s.Name()) // it may not be up to date yet
-				time.Sleep(50 * time.Millisecond)                                      // real servers, real time
+				break
 			}
 		}
 		return len(led) == len(servers)

@@ -55,10 +55,10 @@ type follower struct {
 func (l *Log) Follow(ctx context.Context, seq uint64, deliver func(eventlog.Message) error) error {
 	patient := eventlog.Doubt{Patience: l.cfg.DamagePatience}
 	f := &follower{log: l, deliver: deliver, next: max(seq, 1), shape: patient, hole: patient}
-	pause := retryMin
+	pause, said := retryMin, ""
 	for {
 		if f.wait = min(2*f.wait, l.cfg.ReadTimeout); f.heard || f.wait == 0 {
-			pause, f.wait = retryMin, silentMax*l.cfg.Heartbeat
+			pause, f.wait, said = retryMin, silentMax*l.cfg.Heartbeat, ""
 		}
 		f.heard = false
 		err := f.round(ctx)
@@ -73,7 +73,10 @@ func (l *Log) Follow(ctx context.Context, seq uint64, deliver func(eventlog.Mess
 		case l.nc.IsClosed():
 			return fmt.Errorf("follow from sequence %d: %w", f.next, nats.ErrConnectionClosed)
 		}
-		l.cfg.Logger.Info("following begins anew", slog.Uint64("seq", f.next), slog.Any("cause", err))
+		if err.Error() != said { // without a leader it is the same for seconds
+			said = err.Error()
+			l.cfg.Logger.Info("following begins anew", slog.Uint64("seq", f.next), slog.Any("cause", err))
+		}
 		if errors.Is(err, errElected) {
 			continue
 		}

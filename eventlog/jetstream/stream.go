@@ -146,9 +146,11 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		lost: eventlog.Doubt{Patience: cfg.DamagePatience}}
 	if l.replicas > 1 {
 		l.cfg.Heartbeat, l.buffer = max(cfg.Heartbeat, pushHeartbeatMin), pushBuffer
-		l.elections, err = watchElections(nc, l.stream)
+		if l.elections, err = watchElections(nc, l.stream); err != nil {
+			return nil, err
+		}
 	}
-	return l, err
+	return l, nil
 }
 
 // madeKey is where the metadata of a restored stream says so, in its own words.
