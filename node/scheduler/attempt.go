@@ -68,12 +68,15 @@ func (s *Scheduler) claimStored(a *attempt) {
 
 // resolve finds the function and the user of an attempt whose claim was decided
 // by who does not decide for definitions. False if one of them is gone, or may
-// have changed since the claim.
+// have changed since the claim, or if the run is over.
 func (a *attempt) resolve(s *Scheduler) bool {
 	if a.function != nil && a.user != nil {
 		return true
 	}
 	i := s.state.Item(a.item)
+	if i == nil || i.Live == nil {
+		return false
+	}
 	f := s.state.FunctionByRef(i.Target, true)
 	u := s.state.UserByRef(i.Live.Runner(), true)
 	if f == nil || u == nil || after(f.Seq, a.claimSeq) || after(u.Seq, a.claimSeq) {
