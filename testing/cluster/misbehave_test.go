@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -131,8 +132,14 @@ func TestMisbehavingCode(t *testing.T) {
 		}
 		runs[name] = i.ID
 	}
+	for name := range misbehaviors() {
+		if _, err := c.WaitItem(t.Context(), runs[name]); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	waited := handedBack(t, p)
 	for name, m := range misbehaviors() {
-		ended, err := c.WaitItem(t.Context(), runs[name])
+		ended, err := c.GetItem(t.Context(), runs[name])
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -140,7 +147,7 @@ func TestMisbehavingCode(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if wrong := m.judge(ended, run); wrong != "" {
+		if wrong := m.judge(ended, run, 1+waited[ended.ID]); wrong != "" {
 			t.Errorf("%s: %s", name, wrong)
 		}
 	}
@@ -149,9 +156,9 @@ func TestMisbehavingCode(t *testing.T) {
 	v.Violations = nil // reported by Judge
 	v.AllEnded()
 	cluster.Report(t, v)
-	completed := 0
+	completed, back := 0, handedBack(t, p)
 	for _, r := range v.Runs { // of calls: the good one's
-		if r.Status == string(api.Completed) && len(r.Claims) == 1 {
+		if r.Status == string(api.Completed) && len(r.Claims) == 1+back[r.ID] {
 			completed++
 		}
 	}
@@ -161,8 +168,31 @@ func TestMisbehavingCode(t *testing.T) {
 	t.Logf("%d misbehaving functions, and beside them %d runs of a good one", len(runs), ran)
 }
 
-// judge says what is wrong with the end of a run.
-func (m misbehavior) judge(i api.Item, r api.Run) string {
+// handedBack is how many attempts of each item, or run of a call, waited for a slot
+// behind those that hang, so that they were never started.
+func handedBack(t *testing.T, p *cluster.Process) map[string]int {
+	t.Helper()
+	count := map[string]int{}
+	for _, c := range cluster.Commits(t, p.Conn()) {
+		var events []struct {
+			Type    eventlog.Type
+			Subject string
+			Data    struct{ Reason eventlog.Interruption }
+		}
+		if err := json.Unmarshal(c.Body, &events); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if (e.Type == eventlog.TypeItemInterrupted || e.Type == eventlog.TypeRunInterrupted) && e.Data.Reason == eventlog.InterruptionHandedBack {
+				count[e.Subject]++
+			}
+		}
+	}
+	return count
+}
+
+// judge says what is wrong with the end of a run, which is this attempt's.
+func (m misbehavior) judge(i api.Item, r api.Run, attempt int) string {
 	kind, message, status := "", "", api.Completed
 	if r.Error != nil {
 		kind, message = r.Error.Type, r.Error.Message
@@ -175,10 +205,10 @@ func (m misbehavior) judge(i api.Item, r api.Run) string {
 		ran = "" // it did not
 	}
 	switch {
-	case i.Status != status || r.Status != status || r.Attempt != 1:
-		return fmt.Sprintf("the item is %s and its run %s at attempt %d, not %s: %s %s", i.Status, r.Status, r.Attempt, status, kind, message)
+	case i.Status != status || r.Status != status || r.Attempt != attempt:
+		return fmt.Sprintf("the item is %s and its run %s at attempt %d, not %s at %d: %s %.300s", i.Status, r.Status, r.Attempt, status, attempt, kind, message)
 	case m.kind == "*" && kind == "", m.kind != "*" && kind != m.kind, !strings.Contains(message, m.says):
-		return fmt.Sprintf("%s: %s, not %s: … %s", kind, message, m.kind, m.says)
+		return fmt.Sprintf("%s: %s, not %s: … %s", kind, fmt.Sprintf("%.300s", message), m.kind, m.says)
 	case m.stopped != "" && r.Stopped != m.stopped:
 		return fmt.Sprintf("it was stopped by %q, not %q", r.Stopped, m.stopped)
 	case r.Sandbox != ran:
