@@ -55,6 +55,9 @@ func (s *session) printStatus(status api.ClusterStatus) error {
 		{"", "replicas", strconv.Itoa(stream.Replicas)},
 		{"", "leader", short(stream.Leader, cellWidthMax)},
 	}
+	if stream.MetaLeader != "" {
+		rows = append(rows, []string{"", "meta leader", short(stream.MetaLeader, cellWidthMax)})
+	}
 	head := "items"
 	for _, status_ := range []api.Status{api.Queued, api.Processing, api.Completed, api.Failed, api.Canceled} {
 		rows = append(rows, []string{head, string(status_), strconv.Itoa(status.Items[status_])})

@@ -85,6 +85,9 @@ type StreamStatus struct {
 	LastSeq  uint64 `json:"last_seq"`
 	Replicas int    `json:"replicas"`
 	Leader   string `json:"leader"`
+	// MetaLeader is the node whose NATS server leads JetStream's meta group, which
+	// places streams; "" where servers of others do, or one alone.
+	MetaLeader string `json:"meta_leader,omitzero"`
 }
 
 // Limits are those that a caller can run into. Bytes, or counts.

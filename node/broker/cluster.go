@@ -95,7 +95,7 @@ func (c *Cluster) join(opts *server.Options) error {
 // more than half of them.
 func (b *Broker) WaitCluster(ctx context.Context) error {
 	for {
-		if leader, err := b.metaLeader(); err == nil && leader != "" && b.server.JetStreamIsCurrent() {
+		if leader, err := b.MetaLeader(); err == nil && leader != "" && b.server.JetStreamIsCurrent() {
 			return nil
 		}
 		if !pause(ctx) {
@@ -104,7 +104,9 @@ func (b *Broker) WaitCluster(ctx context.Context) error {
 	}
 }
 
-func (b *Broker) metaLeader() (string, error) {
+// MetaLeader is the name of the server that leads JetStream's meta group, as far
+// as this one knows; "" if it knows of nobody or stands alone.
+func (b *Broker) MetaLeader() (string, error) {
 	info, err := b.server.Jsz(nil)
 	if err != nil || info.Meta == nil {
 		return "", err
@@ -137,7 +139,7 @@ func (b *Broker) StepDown(ctx context.Context, streams ...string) error {
 				return fmt.Errorf("hand the lead of the nats servers over: %w", err)
 			}
 		}
-		if leader, err := b.metaLeader(); done && err == nil && leader != "" && leader != b.cfg.Name {
+		if leader, err := b.MetaLeader(); done && err == nil && leader != "" && leader != b.cfg.Name {
 			return nil
 		}
 		if !pause(ctx) {

@@ -407,7 +407,7 @@ func TestStepDownHandsAllLeadsOver(t *testing.T) {
 			if to, _, err := leads.streamLeader(stream); err != nil || to == "" || to == leads.cfg.Name {
 				t.Errorf("the stream is led by %q: %v", to, err)
 			}
-			if to := must(leads.metaLeader())(t); to == "" || to == leads.cfg.Name {
+			if to := must(leads.MetaLeader())(t); to == "" || to == leads.cfg.Name {
 				t.Errorf("the group is led by %q", to)
 			}
 		}

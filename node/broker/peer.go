@@ -42,7 +42,7 @@ func (b *Broker) Evacuate(ctx context.Context, name string) error {
 // more when they elect and agree, and if it lives its streams are shut. Evacuate
 // it first. It may be repeated, and the server may be dead.
 func (b *Broker) RemovePeer(ctx context.Context, name string) error {
-	if leader, err := b.metaLeader(); err == nil && leader == name {
+	if leader, err := b.MetaLeader(); err == nil && leader == name {
 		if err := b.ask(ctx, server.JSApiLeaderStepDown, nil); err != nil {
 			return fmt.Errorf("have another nats server lead than %s: %w", name, err)
 		}
