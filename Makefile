@@ -81,10 +81,10 @@ INIT_ITEMS ?= 100000
 grow: ## make a node alone with INIT_ITEMS (100000) queued items one of three, and kill that at each step
 	INIT_ITEMS=$(INIT_ITEMS) $(GO) test -count=1 -run 'TestOneBecomesThree|TestInit' -v -timeout 30m ./testing/cluster
 
-FAULTS ?= kill owner,kill raft,kill stream,stop owner,stop raft,stop stream,freeze owner,freeze raft,kill executor,two gone,kill all,restart rolling,split owner,split stream,split raft,split both
+FAULTS ?= kill owner,kill raft,kill stream,kill meta,fill disk,stop owner,stop raft,stop stream,freeze owner,freeze raft,kill executor,two gone,kill all,restart rolling,split owner,split stream,split raft,split both
 FAULTS_TIMES ?= 3
 FAULTS_RATE ?= 200
-faults: ## lose each role of three nodes, or cut it off from the others, FAULTS_TIMES (3) times, FAULTS_RATE (200) runs due each second, judged; prints how late runs were
+faults: ## lose each role of three nodes, fill a disk (as root), or cut one off from the others, FAULTS_TIMES (3) times, FAULTS_RATE (200) runs due each second, judged; prints how late runs were
 	FAULTS="$(FAULTS)" FAULTS_TIMES=$(FAULTS_TIMES) FAULTS_RATE=$(FAULTS_RATE) FAULTS_AFTER=8 $(GO) test -count=1 -run TestFaultsByRole -v -timeout 0 ./testing/cluster
 
 $(GOLANGCI_LINT):

@@ -273,7 +273,7 @@ func (n *Node) leave() {
 
 // stepDown has other servers lead what this one leads.
 func (n *Node) stepDown() {
-	if n.expulsion() != nil || n.broker == nil {
+	if n.expulsion() != nil || n.broker == nil || !n.broker.Stores() {
 		return // it leads nothing any more, or never did
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stepDownTimeout)
@@ -286,6 +286,9 @@ func (n *Node) stepDown() {
 // status fills what only the cluster knows of cluster.status.
 func (n *Node) status(_ context.Context, st *api.ClusterStatus) {
 	st.Leader, st.ExternalNATS = n.raft.Leader(), n.external != nil
+	if n.broker != nil {
+		st.Stream.MetaLeader, _ = n.broker.MetaLeader() // "" while there is none
+	}
 	state := n.raft.State()
 	st.Removed = slices.Sorted(maps.Keys(state.Removed))
 	for _, name := range slices.Sorted(maps.Keys(state.Members)) {

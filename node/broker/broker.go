@@ -152,6 +152,10 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 // MaxStore is how many bytes JetStream may hold on disk.
 func (b *Broker) MaxStore() int64 { return b.maxStore }
 
+// Stores says whether the server keeps streams. It ceases to when its disk is full
+// or refuses to be written to, and only a new start takes it up again.
+func (b *Broker) Stores() bool { return b.server.JetStreamEnabled() }
+
 // ClientURL is where callers connect, with the port that was really taken. It
 // is empty when the Broker does not listen.
 func (b *Broker) ClientURL() string {

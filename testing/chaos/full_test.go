@@ -20,16 +20,16 @@ func TestDiskFilledByBelfry(t *testing.T) {
 	if !long() {
 		t.Skip("it takes half a minute: make chaos runs it")
 	}
-	d, err := newDisk(t, 48)
+	d, err := cluster.NewDisk(t, 48)
 	if err != nil {
-		leftOut("disk full", err)
+		cluster.LeftOut("chaos: disk full", err)
 		t.Skip(err)
 	}
-	if err := os.WriteFile(d.ballast(), make([]byte, 24<<20), 0o600); err != nil {
+	if err := os.WriteFile(d.Ballast(), make([]byte, 24<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := cluster.New(t)
-	p.Dir = filepath.Join(d.dir, "data")
+	p.Dir = filepath.Join(d.Dir, "data")
 	p.Start()
 	var h history
 	c := connect(t, p, &h, "caller", filepath.Join(t.TempDir(), "journal"), 1)
@@ -55,7 +55,7 @@ func TestDiskFilledByBelfry(t *testing.T) {
 	if !strings.Contains(p.Stderr(), "resources") {
 		t.Errorf("it does not say that there is no room: %s", p.Stderr())
 	}
-	if err := d.free(); err != nil {
+	if err := d.Free(); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Stop(); err != nil {

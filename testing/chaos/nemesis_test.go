@@ -4,10 +4,8 @@ package chaos
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -89,12 +87,12 @@ func (s *storm) strike(ctx context.Context, kind string) {
 		end(all...)
 		s.sound()
 	case powerLoss:
-		s.must(s.disk.cut(s.p))
+		s.must(s.disk.Cut(s.p))
 	case diskFull:
-		s.must(s.disk.fill())
+		s.must(s.disk.Fill())
 		s.own.createItem(ctx, s.own.soon())
 		time.Sleep(2*time.Second + s.upTo(3*time.Second))
-		s.must(s.disk.free())
+		s.must(s.disk.Free())
 		s.again(ctx)
 	}
 	for _, p := range []*cluster.Process{s.p, s.apart} {
@@ -167,14 +165,19 @@ func (s *storm) stands() time.Duration {
 }
 
 // again does what an operator does once a full disk has room: the node is started
-// again if it does not take up its work.
+// again if it has ended, which it then says, or does not take up its work.
 func (s *storm) again(ctx context.Context) {
+	const says = "make room and start the node again"
 	switch {
+	case !s.p.Runs():
+		if !strings.Contains(s.p.Stderr(), says) {
+			s.errorf("the node ended when its disk was full, and said %s", s.p.Stderr())
+		}
 	case s.own.createItem(ctx, s.own.soon()) != "":
 	case s.random.IntN(2) == 0:
 		s.p.Kill()
 	default:
-		if err := s.p.Stop(); err != nil {
+		if err := s.p.Stop(); err != nil && !strings.Contains(s.p.Stderr(), says) {
 			s.errorf("SIGTERM after the disk was full: %v: %s", err, s.p.Stderr())
 		}
 	}
@@ -215,32 +218,9 @@ func (s *storm) amidstTheSnapshot() string {
 // descendants are the processes that a process has started, and those that they
 // have: the parent of Python's workers comes first.
 func descendants(of int) []int {
-	all := children(of)
+	all := cluster.Children(of)
 	for n := 0; n < len(all); n++ {
-		all = append(all, children(all[n])...)
+		all = append(all, cluster.Children(all[n])...)
 	}
 	return all
-}
-
-// children are the processes that a process has started itself.
-func children(of int) (pids []int) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			continue // it has ended
-		}
-		_, rest, _ := strings.Cut(string(raw), ") ")
-		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(of) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }

@@ -26,13 +26,13 @@ import (
 // what the disk then holds by what the caller was told.
 func cutAmidstCreates(t *testing.T, program string) *check.Verdict {
 	t.Helper()
-	d, err := newDisk(t, diskMegabytes)
+	d, err := cluster.NewDisk(t, diskMegabytes)
 	if err != nil {
-		leftOut("power loss", err)
+		cluster.LeftOut("chaos: power loss", err)
 		t.Skip(err)
 	}
 	p := cluster.New(t)
-	p.Dir, p.Program = filepath.Join(d.dir, "data"), program
+	p.Dir, p.Program = filepath.Join(d.Dir, "data"), program
 	p.Start()
 	var h history
 	file := filepath.Join(t.TempDir(), "journal")
@@ -54,7 +54,7 @@ func cutAmidstCreates(t *testing.T, program string) *check.Verdict {
 	for deadline := time.Now().Add(time.Minute); h.acknowledged() < 100 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond) // real processes, real time
 	}
-	if err := d.cut(p); err != nil {
+	if err := d.Cut(p); err != nil {
 		t.Fatal(err)
 	}
 	stop()

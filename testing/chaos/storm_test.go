@@ -43,7 +43,7 @@ type storm struct {
 	random *rand.Rand
 	p      *cluster.Process
 	apart  *cluster.Process // an executor, beside the node's own or in its place
-	disk   *disk            // nil: this machine allows none
+	disk   *cluster.Disk    // nil: this machine allows none
 	file   string
 	own    *caller // of the nemesis
 	all    []*caller
@@ -102,11 +102,11 @@ func newStorm(t *testing.T, seed uint64) *storm {
 		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), p: cluster.New(t, "--slots", "4"),
 		file: filepath.Join(t.TempDir(), "journal"), began: time.Now(),
 	}
-	disk, err := newDisk(t, diskMegabytes)
+	disk, err := cluster.NewDisk(t, diskMegabytes)
 	if err != nil {
-		leftOut("power loss, disk full", err)
+		cluster.LeftOut("chaos: power loss, disk full", err)
 	} else {
-		s.disk, s.p.Dir = disk, filepath.Join(disk.dir, "data")
+		s.disk, s.p.Dir = disk, filepath.Join(disk.Dir, "data")
 	}
 	s.apart = s.p.Executor(apart, "--slots", "4")
 	if s.random.IntN(3) == 0 {

@@ -33,6 +33,8 @@ type ordeal struct {
 	load      *load
 	faults    []check.Fault
 	after     time.Duration // between a fault's end and the next
+	disk      *cluster.Disk // of the last node; nil if no fault fills it
+	fills     int           // how often the disk was full
 	cuts      int           // how often the network was split
 	splitFor  time.Duration // how long each time
 }
@@ -43,6 +45,9 @@ func newOrdeal(t *testing.T, rate int, after, ahead time.Duration, kinds ...stri
 	o := &ordeal{t: t, m: cluster.NewMembers(t, 3, "--no-exec"), after: after, splitFor: splitFor}
 	if slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasPrefix(kind, "split ") }) {
 		o.m.Connect()
+	}
+	if slices.Contains(kinds, fillDisk) {
+		o.smallDisk()
 	}
 	o.m.Start()
 	for _, name := range []string{"x1", "x2"} {
@@ -84,12 +89,14 @@ func (o *ordeal) kinds() map[string]func(kind string) {
 		"kill owner":      kill(o.roles.owner),
 		"kill raft":       kill(o.roles.raft),
 		"kill stream":     kill(o.roles.stream),
+		"kill meta":       kill(o.meta),
 		"stop owner":      stop(o.roles.owner),
 		"stop raft":       stop(o.roles.raft),
 		"stop stream":     stop(o.roles.stream),
 		"freeze owner":    func(kind string) { o.freeze(kind, o.roles.owner()) },
 		"freeze raft":     func(kind string) { o.freeze(kind, o.roles.raft()) },
 		"kill executor":   o.killExecutor,
+		fillDisk:          o.fillDisk,
 		"two gone":        o.twoGone,
 		"kill all":        o.killAll,
 		"restart rolling": o.rolling,
@@ -109,12 +116,12 @@ func (o *ordeal) strike(kind string) {
 }
 
 // note ends a fault.
-func (o *ordeal) note(kind, node string, from time.Time, what string) {
-	if strings.HasPrefix(what, leadsBoth) {
-		kind += ", which leads both"
+func (o *ordeal) note(kind, node, what string, from time.Time, more string) {
+	if node != "" {
+		kind += ", " + what
 	}
 	o.faults = append(o.faults, check.Fault{Kind: kind, Node: node, From: from, To: time.Now()})
-	o.t.Logf("%s %s: %s", kind, node, what)
+	o.t.Logf("%s %s %s", kind, node, more)
 }
 
 // down takes a node away, and brings it back when the others have taken over.
@@ -124,7 +131,7 @@ func (o *ordeal) down(kind string, p *cluster.Process, how func(*cluster.Process
 	took := time.Since(from)
 	time.Sleep(o.after)
 	p.Start()
-	o.note(kind, p.Name, from, fmt.Sprintf("%s, ended after %v, ready again after %v", what, took.Round(time.Millisecond), p.Startup.Round(time.Millisecond)))
+	o.note(kind, p.Name, what, from, fmt.Sprintf("ended after %v, ready again after %v", took.Round(time.Millisecond), p.Startup.Round(time.Millisecond)))
 }
 
 func (o *ordeal) freeze(kind string, p *cluster.Process) {
@@ -132,7 +139,36 @@ func (o *ordeal) freeze(kind string, p *cluster.Process) {
 	p.Freeze()
 	time.Sleep(frozenFor)
 	p.Thaw()
-	o.note(kind, p.Name, from, what)
+	o.note(kind, p.Name, what, from, "")
+}
+
+// meta is who leads JetStream and nothing else: a node that also leads the stream
+// is restarted, and hands over to whom chance has it.
+func (o *ordeal) meta() *cluster.Process {
+	o.t.Helper()
+	for range 10 {
+		status, p := o.roles.status(), o.roles.meta()
+		switch p.Name {
+		case status.Stream.Leader:
+			o.restart(p)
+		case status.Leader:
+			_, _ = o.roles.c.TransferLead(o.t.Context(), "") // until it is so
+		default:
+			return p
+		}
+	}
+	o.t.Log("no node leads JetStream alone")
+	return o.roles.meta()
+}
+
+// restart stops a process as an operator does, and starts it again.
+func (o *ordeal) restart(p *cluster.Process) {
+	o.t.Helper()
+	if err := p.Stop(); err != nil {
+		o.t.Errorf("%s ended with %v: %s", p.Name, err, p.Stderr())
+	}
+	p.Start()
+	o.roles.settled()
 }
 
 func (o *ordeal) killExecutor(kind string) {
@@ -140,7 +176,7 @@ func (o *ordeal) killExecutor(kind string) {
 	x.Kill()
 	time.Sleep(o.after)
 	x.Start()
-	o.note(kind, "", from, "")
+	o.note(kind, "", "", from, "")
 }
 
 // twoGone leaves one node: it says so instead of storing what it cannot.
@@ -160,7 +196,7 @@ func (o *ordeal) twoGone(kind string) {
 		}
 	}
 	o.m.StartOf(gone...)
-	o.note(kind, "", from, "")
+	o.note(kind, "", "", from, "")
 }
 
 func (o *ordeal) killAll(kind string) {
@@ -170,20 +206,16 @@ func (o *ordeal) killAll(kind string) {
 		p.Kill()
 	}
 	o.m.StartOf(all...)
-	o.note(kind, "", from, fmt.Sprintf("ready again after %v", o.m.Nodes[0].Startup.Round(time.Millisecond)))
+	o.note(kind, "", "", from, fmt.Sprintf("ready again after %v", o.m.Nodes[0].Startup.Round(time.Millisecond)))
 }
 
 // rolling restarts each process, one after the other, as for a new version.
 func (o *ordeal) rolling(kind string) {
 	from := time.Now()
 	for _, p := range slices.Concat(o.m.Nodes, o.executors) {
-		if err := p.Stop(); err != nil {
-			o.t.Errorf("%s ended with %v: %s", p.Name, err, p.Stderr())
-		}
-		p.Start()
-		o.roles.settled()
+		o.restart(p)
 	}
-	o.note(kind, "", from, "")
+	o.note(kind, "", "", from, "")
 	for _, op := range o.load.since(from) {
 		if op.Client == "rider" && op.Outcome != check.Acknowledged {
 			o.t.Errorf("%v failed while all was restarted: %v", &op, op.Outcome)
@@ -212,7 +244,9 @@ func (o *ordeal) judge() {
 	commits := cluster.Commits(o.t, o.m.Conn())
 	v := check.Log(commits)
 	v.Faults(o.faults)
-	if slices.ContainsFunc(o.faults, func(f check.Fault) bool { return f.Kind != "split owner" && strings.HasPrefix(f.Kind, "split ") }) {
+	if slices.ContainsFunc(o.faults, func(f check.Fault) bool {
+		return !strings.HasPrefix(f.Kind, "split owner") && strings.HasPrefix(f.Kind, "split ")
+	}) {
 		v.StaleFor = staleFor
 	}
 	v.History(o.load.ops)
@@ -237,7 +271,7 @@ func (o *ordeal) judge() {
 // often each strikes, FAULTS_RATE the runs due each second.
 func TestFaultsByRole(t *testing.T) {
 	t.Parallel()
-	kinds := []string{"kill owner"}
+	kinds := []string{"kill owner", fillDisk}
 	if asked := os.Getenv("FAULTS"); asked != "" {
 		kinds = strings.Split(asked, ",")
 	}

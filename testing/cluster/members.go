@@ -93,6 +93,12 @@ func (m *Members) AddTo(args ...string) *Process {
 	return p
 }
 
+// On has a node that was not started yet keep its data on a disk.
+func (p *Process) On(d *Disk) {
+	p.Dir = filepath.Join(d.Dir, p.Name)
+	p.line[slices.Index(p.line, "--data")+1] = p.Dir
+}
+
 // Become has a member be what the node alone becomes, on its directory: by belfry
 // cluster init until AsNode is called.
 func (p *Process) Become(alone *Process) {

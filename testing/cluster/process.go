@@ -393,3 +393,9 @@ func (l *lines) String() string {
 	defer l.mu.Unlock()
 	return l.text.String()
 }
+
+// LeftOut says on standard error, whatever go test shows, which fault is not
+// thrown and why.
+func LeftOut(fault string, err error) {
+	fmt.Fprintf(os.Stderr, "\n*** %s is LEFT OUT: %v ***\n\n", fault, err)
+}

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func (r *roles) status() (status api.ClusterStatus) {
 		defer cancel()
 		var err error
 		status, err = r.c.ClusterStatus(ctx)
-		return err == nil && status.Leader != "" && status.Stream.Leader != ""
+		return err == nil && status.Leader != "" && status.Stream.Leader != "" && status.Stream.MetaLeader != ""
 	})
 	return status
 }
@@ -70,22 +71,23 @@ func (r *roles) owner() *cluster.Process {
 	return nil
 }
 
-// leadsBoth is one node in both roles: its loss is told apart.
-const leadsBoth = "leads Raft and the stream"
+// meta is the node whose NATS server leads JetStream's meta group.
+func (r *roles) meta() *cluster.Process { r.t.Helper(); return r.node(r.status().Stream.MetaLeader) }
 
 // what a node leads, for the table.
 func (r *roles) what(p *cluster.Process) string {
 	r.t.Helper()
+	var leads []string
 	status := r.status()
-	switch name := p.Name; {
-	case name == status.Leader && name == status.Stream.Leader:
-		return leadsBoth
-	case name == status.Leader:
-		return "leads Raft"
-	case name == status.Stream.Leader:
-		return "leads the stream"
+	for _, role := range []struct{ leader, of string }{{status.Leader, "Raft"}, {status.Stream.Leader, "the stream"}, {status.Stream.MetaLeader, "JetStream"}} {
+		if role.leader == p.Name {
+			leads = append(leads, role.of)
+		}
 	}
-	return "leads nothing"
+	if leads == nil {
+		return "leads nothing"
+	}
+	return "leads " + strings.Join(leads, " and ")
 }
 
 // settled returns when all nodes live and own their share.

@@ -92,7 +92,7 @@ func (o *ordeal) split(kind string, p *cluster.Process) {
 	time.Sleep(o.splitFor)
 	to := time.Now()
 	o.m.Network.Heal()
-	o.note(kind, p.Name, from, fmt.Sprintf("%s, connections %s", what, style))
+	o.note(kind, p.Name, what, from, fmt.Sprintf("connections %s", style))
 	o.roles.settled()
 	time.Sleep(time.Second)
 	stop()
@@ -228,11 +228,7 @@ func (o *ordeal) agree(v *check.Verdict, last uint64) {
 		if len(read) == len(o.m.Nodes) {
 			break
 		}
-		if err := p.Stop(); err != nil {
-			o.t.Errorf("%s ended with %v: %s", p.Name, err, p.Stderr())
-		}
-		p.Start()
-		o.roles.settled()
+		o.restart(p)
 	}
 	o.t.Logf("the copies of %d nodes were compared, up to %d", len(read), last)
 	if len(read) < len(o.m.Nodes) {

@@ -1,11 +1,12 @@
 package cluster
 
 import (
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,24 +38,43 @@ func lastSeqOf(t testing.TB, nc *nats.Conn, stream string) uint64 {
 	return info.State.LastSeq
 }
 
-// Commits reads the whole stream, message by message, as any client may.
+// Commits reads the whole stream, each message by its sequence, as any client may.
 func Commits(t testing.TB, nc *nats.Conn) []check.Commit { t.Helper(); return CommitsOf(t, nc, Stream) }
 
 // CommitsOf is Commits of the stream of a Belfry with another prefix.
-func CommitsOf(t testing.TB, nc *nats.Conn, stream string) []check.Commit {
+func CommitsOf(t testing.TB, nc *nats.Conn, stream string) (all []check.Commit) {
 	t.Helper()
-	var all []check.Commit
-	for seq := uint64(1); seq <= lastSeqOf(t, nc, stream); seq++ {
-		all = append(all, commitOf(t, nc, stream, seq))
+	for last := lastSeqOf(t, nc, stream); uint64(len(all)) < last; last = lastSeqOf(t, nc, stream) {
+		all = append(all, commitsOf(t, nc, stream, uint64(len(all))+1, last)...)
 	}
 	return all
 }
 
 // CommitsTo is Commits up to a sequence.
-func CommitsTo(t testing.TB, nc *nats.Conn, last uint64) (all []check.Commit) {
+func CommitsTo(t testing.TB, nc *nats.Conn, last uint64) []check.Commit {
 	t.Helper()
-	for seq := uint64(1); seq <= last; seq++ {
-		all = append(all, commitOf(t, nc, Stream, seq))
+	return commitsOf(t, nc, Stream, 1, last)
+}
+
+// asking is how many messages are asked for at once.
+const asking = 16
+
+// commitsOf is the messages of a stream from a sequence to another.
+func commitsOf(t testing.TB, nc *nats.Conn, stream string, first, last uint64) []check.Commit {
+	t.Helper()
+	all := make([]check.Commit, last-first+1)
+	errs := make([]error, asking)
+	var askers sync.WaitGroup
+	for a := range asking {
+		askers.Go(func() {
+			for k := a; k < len(all) && errs[a] == nil; k += asking {
+				all[k], errs[a] = commitOf(nc, stream, first+uint64(k))
+			}
+		})
+	}
+	askers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
 	}
 	return all
 }
@@ -65,47 +85,39 @@ func CommitsTo(t testing.TB, nc *nats.Conn, last uint64) (all []check.Commit) {
 const notNow = 503
 
 // commitOf is one message of a stream.
-func commitOf(t testing.TB, nc *nats.Conn, stream string, seq uint64) check.Commit {
-	t.Helper()
+func commitOf(nc *nats.Conn, stream string, seq uint64) (check.Commit, error) {
 	const tries, every = 100, 100 * time.Millisecond
 	for range tries {
-		if c, there := tryCommit(t, nc, stream, seq); there {
-			return c
+		if c, there, err := tryCommit(nc, stream, seq); there || err != nil {
+			return c, err
 		}
 		time.Sleep(every) // real processes, real time
 	}
-	t.Fatalf("message %d of %s cannot be read for %v", seq, stream, tries*every)
-	return check.Commit{}
+	return check.Commit{}, fmt.Errorf("message %d of %s cannot be read for %v", seq, stream, tries*every)
 }
 
-func tryCommit(t testing.TB, nc *nats.Conn, stream string, seq uint64) (c check.Commit, there bool) {
-	t.Helper()
+func tryCommit(nc *nats.Conn, stream string, seq uint64) (c check.Commit, there bool, err error) {
 	m, err := nc.Request("$JS.API.STREAM.MSG.GET."+stream, fmt.Appendf(nil, `{"seq":%d}`, seq), 10*time.Second)
 	if err != nil {
-		t.Fatal(err)
+		return c, false, err
 	}
 	var got struct {
 		Message struct {
 			Subject string `json:"subject"`
 			Seq     uint64 `json:"seq"`
-			Data    string `json:"data"`
+			Data    []byte `json:"data"` // base64
 		} `json:"message"`
 		Error struct {
 			Code int `json:"code"`
 		} `json:"error"`
 	}
-	err = json.Unmarshal(m.Data, &got)
-	if err == nil && got.Error.Code == notNow {
-		return c, false
+	switch err := json.Unmarshal(m.Data, &got); {
+	case err == nil && got.Error.Code == notNow:
+		return c, false, nil
+	case err != nil, got.Message.Seq != seq:
+		return c, false, fmt.Errorf("message %d of %s is answered %s (%v)", seq, stream, m.Data, err)
 	}
-	if err != nil || got.Message.Seq != seq {
-		t.Fatalf("message %d of %s is answered %s %v", seq, stream, m.Data, err)
-	}
-	body, err := base64.StdEncoding.DecodeString(got.Message.Data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return check.Commit{Seq: got.Message.Seq, Subject: got.Message.Subject, Body: body}, true
+	return check.Commit{Seq: seq, Subject: got.Message.Subject, Body: got.Message.Data}, true, nil
 }
 
 // Judge reads the stream and lets the judge decide. Violations fail the test.

@@ -1,6 +1,4 @@
-//go:build linux
-
-package chaos
+package cluster
 
 import (
 	"fmt"
@@ -9,35 +7,30 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/belfryhq/belfry/testing/cluster"
 )
 
-// disk is a small ext4 on a loop device, whose power can be cut.
-type disk struct {
-	image, dir string
+// Disk is a small ext4 on a loop device, which can be full, and whose power can
+// be cut. Linux only, and root's.
+type Disk struct {
+	image string
+	Dir   string // where it is mounted
 }
 
-// leftOut says on standard error, whatever go test shows, which fault is not
-// thrown and why.
-func leftOut(fault string, err error) {
-	fmt.Fprintf(os.Stderr, "\n*** chaos: %s is LEFT OUT: %v ***\n\n", fault, err)
-}
-
-// newDisk makes a disk of so many megabytes; the test's end takes it away. The
+// NewDisk makes a disk of so many megabytes; the test's end takes it away. The
 // error says what this machine does not allow.
-func newDisk(t *testing.T, megabytes int64) (*disk, error) {
+func NewDisk(t testing.TB, megabytes int64) (*Disk, error) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return nil, fmt.Errorf("mounting a file system needs root")
 	}
-	d := &disk{image: filepath.Join(t.TempDir(), "disk"), dir: t.TempDir()}
+	d := &Disk{image: filepath.Join(t.TempDir(), "disk"), Dir: t.TempDir()}
 	image, err := os.Create(d.image)
 	if err != nil {
 		return nil, err
@@ -61,16 +54,18 @@ func newDisk(t *testing.T, megabytes int64) (*disk, error) {
 
 // cleanUp takes the disk away when the test ends, or is ended: a signal leaves no
 // time for cleanups, and a mount with a node that writes to it would stay.
-func (d *disk) cleanUp(t *testing.T) {
+func (d *Disk) cleanUp(t testing.TB) {
 	t.Helper()
 	signals, over := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		select {
 		case s := <-signals:
-			end(children(os.Getpid())...)
+			for _, pid := range Children(os.Getpid()) {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
 			d.unmount()
-			fmt.Fprintf(os.Stderr, "chaos: ended by a signal (%s), %s is unmounted\n", s, d.dir)
+			fmt.Fprintf(os.Stderr, "ended by a signal (%s), %s is unmounted\n", s, d.Dir)
 			os.Exit(1)
 		case <-over:
 		}
@@ -83,10 +78,10 @@ func (d *disk) cleanUp(t *testing.T) {
 }
 
 // unmount needs nobody to have left the disk; the loop device goes with the last.
-func (d *disk) unmount() { _ = exec.Command("umount", "--lazy", d.dir).Run() }
+func (d *Disk) unmount() { _ = exec.Command("umount", "--lazy", d.Dir).Run() }
 
-func (d *disk) mount() error {
-	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
+func (d *Disk) mount() error {
+	if out, err := exec.Command("mount", "-o", "loop", d.image, d.Dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("mount: %w: %s", err, out)
 	}
 	return nil
@@ -99,17 +94,17 @@ const (
 	shutdownNow = 2
 )
 
-// cut cuts the power of a process and its disk, and plugs the disk in again. The
+// Cut cuts the power of a process and its disk, and plugs the disk in again. The
 // process stands still before the disk does, as the processor would: what it said
 // after its last write failed, or seemed not to, would be of another world.
-func (d *disk) cut(p *cluster.Process) error {
+func (d *Disk) Cut(p *Process) error {
 	if err := syscall.Kill(p.Pid(), syscall.SIGSTOP); err != nil {
 		return err
 	}
 	if err := stands(p.Pid()); err != nil {
 		return err
 	}
-	dir, err := os.Open(d.dir)
+	dir, err := os.Open(d.Dir)
 	if err != nil {
 		return err
 	}
@@ -148,11 +143,11 @@ func moves(stat string) bool {
 }
 
 // plug mounts the disk anew, which forgets what only memory held.
-func (d *disk) plug() error {
+func (d *Disk) plug() error {
 	var out []byte
 	var err error
 	for range 100 { // processes that were killed may take a moment to be gone
-		if out, err = exec.Command("umount", d.dir).CombinedOutput(); err == nil {
+		if out, err = exec.Command("umount", d.Dir).CombinedOutput(); err == nil {
 			return d.mount()
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -160,30 +155,58 @@ func (d *disk) plug() error {
 	return fmt.Errorf("umount: %w: %s", err, out)
 }
 
-// ballast is the file that fills the disk.
-func (d *disk) ballast() string { return filepath.Join(d.dir, "ballast") }
+// Ballast is the file that fills the disk.
+func (d *Disk) Ballast() string { return filepath.Join(d.Dir, "ballast") }
 
-// fill leaves nothing free.
-func (d *disk) fill() error {
-	f, err := os.Create(d.ballast())
+// Fill leaves nothing free.
+func (d *Disk) Fill() error {
+	f, err := os.Create(d.Ballast())
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(d.dir, &fs); err != nil {
+	if err := syscall.Statfs(d.Dir, &fs); err != nil {
 		return err
 	}
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bfree)*fs.Bsize); err != nil && err != syscall.ENOSPC {
-		return err
-	}
-	block := make([]byte, 4096)
-	for { // what the estimate left
-		if _, err := f.Write(block); err != nil {
-			return nil
+	// Others write meanwhile, and the file system keeps books: what does not fit as
+	// a whole is taken in halves.
+	end := int64(0)
+	for size := int64(fs.Bfree) * fs.Bsize; size >= fs.Bsize; {
+		switch err := syscall.Fallocate(int(f.Fd()), 0, end, size); err {
+		case nil:
+			end += size
+		case syscall.ENOSPC:
+			size /= 2
+		default:
+			return err
 		}
 	}
+	return nil
 }
 
-// free takes the ballast away.
-func (d *disk) free() error { return os.Remove(d.ballast()) }
+// Free takes the ballast away.
+func (d *Disk) Free() error { return os.Remove(d.Ballast()) }
+
+// Children are the processes that a process has started itself.
+func Children(of int) (pids []int) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(raw), ") ")
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(of) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

@@ -1,0 +1,61 @@
+package cluster_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/belfryhq/belfry/testing/cluster"
+)
+
+const (
+	// filledFor is how long a node may take to end once its disk is full.
+	filledFor = 20 * time.Second
+	// diskMegabytes is room for hours of load.
+	diskMegabytes = 8 << 10
+)
+
+// fillDisk is the kind of a fault that needs a disk.
+const fillDisk = "fill disk"
+
+// smallDisk has the node that is to be filled keep its data on a disk of its own.
+func (o *ordeal) smallDisk() {
+	o.t.Helper()
+	disk, err := cluster.NewDisk(o.t, diskMegabytes)
+	if err != nil {
+		cluster.LeftOut(fillDisk, err)
+		return
+	}
+	o.disk = disk
+	o.filled().On(disk)
+}
+
+// filled is the node whose disk fills.
+func (o *ordeal) filled() *cluster.Process { return o.m.Nodes[len(o.m.Nodes)-1] }
+
+// fillDisk takes all room from a node, which says so and ends, after it has given
+// its partitions away; it comes back when there is room. Without a disk of its own
+// the fault is left out.
+func (o *ordeal) fillDisk(kind string) {
+	if o.disk == nil {
+		return
+	}
+	p := o.filled()
+	if o.fills++; o.fills%2 == 0 { // without a disk nobody can lead Raft either
+		o.lead(p)
+	}
+	what, from := o.roles.what(p), time.Now()
+	if err := o.disk.Fill(); err != nil {
+		o.t.Fatal(err)
+	}
+	err := p.Wait(filledFor)
+	took := time.Since(from)
+	if said := p.Stderr(); err == nil || !strings.Contains(said, "make room and start the node again") {
+		o.t.Errorf("with its disk full %s ended with %v: %s", p.Name, err, said[max(0, len(said)-saidMax):])
+	}
+	if err := o.disk.Free(); err != nil {
+		o.t.Fatal(err)
+	}
+	p.Start()
+	o.note(kind, p.Name, what, from, fmt.Sprintf("ended after %v, ready again after %v", took.Round(time.Millisecond), p.Startup.Round(time.Millisecond)))
+}
