@@ -42,9 +42,9 @@ func (s *Scheduler) recover(ctx context.Context) error {
 func (s *Scheduler) wholeInfo(ctx context.Context, remembered uint64) (eventlog.Info, error) {
 	var doubt eventlog.Doubt
 	for {
-		info, err := s.cfg.Log.Info(ctx)
+		info, err := s.info(ctx)
 		if err != nil {
-			return info, fmt.Errorf("ask for the event stream's state: %w", err)
+			return info, err
 		}
 		err = doubt.Judge(info.Check(remembered), info.Replicas, time.Now())
 		if !errors.Is(err, eventlog.ErrDoubtful) {
@@ -55,6 +55,28 @@ func (s *Scheduler) wholeInfo(ctx context.Context, remembered uint64) (eventlog.
 		case <-ctx.Done():
 			return info, err
 		case <-time.After(s.cfg.Housekeeping):
+		}
+	}
+}
+
+// info is the stream's state. Where nodes have just come or gone, nobody may lead
+// the stream for a moment, or hear most of its replicas: it is asked for again. A
+// node alone asks once, and damage does not get better.
+func (s *Scheduler) info(ctx context.Context) (eventlog.Info, error) {
+	for said := false; ; said = true {
+		info, err := s.cfg.Log.Info(ctx)
+		switch {
+		case err == nil:
+			return info, nil
+		case s.cfg.Alone, ctx.Err() != nil, errors.Is(err, eventlog.ErrDamaged):
+			return info, fmt.Errorf("ask for the event stream's state: %w", err)
+		case !said:
+			s.log.Warn("the event stream does not answer; asking again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return info, fmt.Errorf("ask for the event stream's state: %w", err)
+		case <-time.After(followAgainAfter):
 		}
 	}
 }
@@ -132,7 +154,7 @@ func (s *Scheduler) openLane(ctx context.Context) error {
 		}
 		seq, err := s.store(ctx, s.cfg.Node, eventlog.Expect{LaneSeq: lane}, id, body)
 		if errors.Is(err, errOccupied) {
-			info, err := s.cfg.Log.Info(ctx)
+			info, err := s.info(ctx)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,3 +143,24 @@ func TestDemandIsToldWhenItChanges(t *testing.T) {
 
 // demandGap is the least time between two demands.
 const demandGap = 10 * time.Millisecond
+
+// A node that comes back while nobody can tell the stream's state, as its replicas
+// have not found together yet, waits for them instead of ending.
+func TestAStartWaitsForTheStreamsReplicas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		n1 := st.join("n1", memlog.Faults{})
+		defer n1.Stop()
+		begun := time.Now()
+		n2 := st.join("n2", memlog.Faults{BeforeRead: func() error {
+			if time.Since(begun) < 5*time.Second {
+				return errors.New("1 of 3 replicas is heard")
+			}
+			return nil
+		}})
+		defer n2.Stop()
+		if took := time.Since(begun); took < 5*time.Second || took > 7*time.Second {
+			t.Errorf("it took its part after %v", took)
+		}
+	})
+}
