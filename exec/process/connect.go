@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -130,8 +131,9 @@ func (p *Process) unauthorized() error {
 		address.Shown(p.cfg.URL), p.cfg.Name, credential.File)
 }
 
-// unreachable says whether trying again may help.
+// unreachable says whether trying again may help. Who accepts and says nothing is
+// about to end, or passes connections on to a node that is not there.
 func unreachable(err error) bool {
 	var network *net.OpError
-	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &network)
 }

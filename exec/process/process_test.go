@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,11 +54,34 @@ func TestTheNodeIsTriedAgainSoonEnough(t *testing.T) {
 }
 
 func TestWithoutANodeItWaitsUntilItIsStopped(t *testing.T) {
+	t.Run("nobody listens", func(t *testing.T) { waits(t, "127.0.0.1:1") })
+	t.Run("a proxy without a node behind it", func(t *testing.T) {
+		proxy, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer proxy.Close() //nolint:errcheck // the test is over
+		go func() {
+			for {
+				conn, err := proxy.Accept()
+				if err != nil {
+					return
+				}
+				_ = conn.Close()
+			}
+		}()
+		waits(t, proxy.Addr().String())
+	})
+}
+
+// waits says that an executor whose node does not answer there goes on trying.
+func waits(t *testing.T, addr string) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), credential.File)
 	if _, err := credential.Make(file); err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Config{URL: "nats://user:hidden@127.0.0.1:1", Credentials: file, Name: "one", Logger: slog.New(slog.DiscardHandler)})
+	p, err := New(Config{URL: "nats://user:hidden@" + addr, Credentials: file, Name: "one", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
