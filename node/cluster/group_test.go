@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -306,6 +307,31 @@ func TestAKilledLeaderIsReplacedAndSeenToBeSilent(t *testing.T) {
 	})
 	s.up(0, first)
 	s.eventually("it is back", func() bool { return time.Since(second.Reachable()[first]) < testHeartbeat })
+}
+
+// A member that is away for long is no reason to speak of it for as long.
+func TestOfWhoIsAwayLittleIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	record := new(recorder)
+	for name, cfg := range s.cfgs {
+		cfg.Logger = slog.New(record)
+		s.cfgs[name] = cfg
+	}
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
+	leader := s.leader()
+	away := "n1"
+	if leader.cfg.Name == away {
+		away = "n2"
+	}
+	before := len(record.from(slog.LevelInfo))
+	s.kill(away)
+	s.eventually("it has been silent for long", func() bool { return time.Since(leader.Reachable()[away]) > 10*testHeartbeat })
+	said := record.from(slog.LevelInfo)[before:]
+	if len(said) > 5 {
+		t.Errorf("in %v these lines were written: %q", 10*testHeartbeat, said)
+	}
 }
 
 func TestCommandsWorkOnAnyMember(t *testing.T) {

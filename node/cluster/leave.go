@@ -91,9 +91,13 @@ func (c *Cluster) removeServer(ctx context.Context, name string) error {
 	if !c.isServer(name) {
 		return nil
 	}
-	return await(ctx, func() error {
+	err := await(ctx, func() error {
 		return c.raft.RemoveServer(raft.ServerID(name), 0, c.cfg.CommandTimeout).Error()
 	})
+	if p, ours := c.transport.(*patient); ours && err == nil {
+		p.remove(raft.ServerID(name))
+	}
+	return err
 }
 
 // Transfer hands leadership over to the member that is named, or to any for "".

@@ -56,10 +56,10 @@ func (c *Cluster) listen() error {
 // that is started anew needs a new one.
 func (c *Cluster) openTransport() raft.Transport {
 	if c.port != nil {
-		c.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		c.transport = newPatient(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Logger: raftLogger(c.cfg.Logger), Stream: &layer{port: c.port, greet: c.greet, closed: make(chan struct{})},
 			MaxPool: connectionsMax, Timeout: heartbeatsMissed * c.cfg.HeartbeatTimeout,
-		})
+		}), c.office)
 	}
 	return c.transport
 }
