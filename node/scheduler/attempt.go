@@ -59,6 +59,9 @@ func (s *Scheduler) claimStored(a *attempt) {
 		return // interrupted meanwhile, or another node's now
 	}
 	e.marks[a.partition] = append(e.marks[a.partition], a)
+	if s.dropped(e, a) {
+		return
+	}
 	if !a.resolve(s) {
 		s.end(a, command.EndedHandedBack, command.Reported{})
 		return
@@ -68,15 +71,12 @@ func (s *Scheduler) claimStored(a *attempt) {
 
 // resolve finds the function and the user of an attempt whose claim was decided
 // by who does not decide for definitions. False if one of them is gone, or may
-// have changed since the claim, or if the run is over.
+// have changed since the claim.
 func (a *attempt) resolve(s *Scheduler) bool {
 	if a.function != nil && a.user != nil {
 		return true
 	}
 	i := s.state.Item(a.item)
-	if i == nil || i.Live == nil {
-		return false
-	}
 	f := s.state.FunctionByRef(i.Target, true)
 	u := s.state.UserByRef(i.Live.Runner(), true)
 	if f == nil || u == nil || after(f.Seq, a.claimSeq) || after(u.Seq, a.claimSeq) {
@@ -136,12 +136,29 @@ func (s *Scheduler) send(e *executor, a *attempt, withCode bool) {
 // code may have changed since the claim, the attempt is closed instead, as
 // never begun, and the next one takes the newest.
 func (s *Scheduler) resend(e *executor, a *attempt) {
+	if s.dropped(e, a) {
+		return
+	}
 	if !a.resolve(s) {
 		s.end(a, command.EndedHandedBack, command.Reported{})
 		return
 	}
 	s.log.Info("an attempt was not received; sending it again", "run", a.run, "attempt", a.n, "executor", e.name)
 	s.send(e, a, true)
+}
+
+// dropped forgets an attempt whose run is over, and says so. Only a log that is not
+// sound has an event of another owner which ended it: the auditor stops all claims.
+func (s *Scheduler) dropped(e *executor, a *attempt) bool {
+	if i := s.state.Item(a.item); i != nil && i.Live != nil {
+		return false
+	}
+	s.letGo(a.run, a)
+	e.forget(a)
+	if e.known {
+		e.open--
+	}
+	return true
 }
 
 // after says whether an event's sequence, perhaps pending, follows a stored one.

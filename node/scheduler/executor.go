@@ -21,6 +21,7 @@ type executor struct {
 	open                            int // attempts that we have
 	seen                            time.Time
 	known                           bool // it answered our Ask: epochs are raised, what it holds is settled
+	joined                          bool // that was said; it is asked anew whenever partitions move
 	leaving                         bool // it said so: another incarnation may follow at once
 	asking                          bool
 	code                            map[codeKey]struct{}
@@ -208,7 +209,10 @@ func (m asked) handle(s *Scheduler) {
 		return
 	}
 	e.known, e.connection, e.window = true, m.answer.Connection, min(m.answer.Windows[s.cfg.Node], wire.WindowMax)
-	s.log.Info("executor joined", "executor", e.name, "pool", e.pool, "slots", e.slots, "python", e.python)
+	if !e.joined {
+		e.joined = true
+		s.log.Info("executor joined", "executor", e.name, "pool", e.pool, "slots", e.slots, "python", e.python)
+	}
 	s.settle(e, m.answer.Held)
 	s.executorJoined()
 }

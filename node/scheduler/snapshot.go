@@ -212,7 +212,11 @@ func (s *Scheduler) writeSnapshot(sections <-chan section) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeOnce(f)) }()
+	defer func() {
+		if err = errors.Join(err, closeOnce(f)); err != nil {
+			_ = os.Remove(temporary) // there may be no room for it
+		}
+	}()
 	w := bufio.NewWriterSize(f, snapshotBuffer)
 	out := cbor.NewEncoder(w)
 	if err := out.Encode(snapshotHeader{projection.SnapshotVersion, s.cfg.Stream}); err != nil {
