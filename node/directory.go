@@ -67,7 +67,7 @@ func (n *Node) identity() identity {
 // alone; as says what it must belong to.
 func openDirectory(path string, as identity) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory %s cannot be made (%w): choose another with --data", path, cause(err))
+		return nil, fmt.Errorf("data directory %s cannot be made (%w): %s", path, cause(err), insteadOf(err))
 	}
 	lock, err := lockDirectory(path, "--data")
 	if err != nil {
@@ -107,6 +107,15 @@ func writeAt(f *os.File, text string) error {
 }
 
 // cause is the reason of a file error without the path, which is told already.
+// insteadOf is what to do about a directory that cannot be used. Another one than a
+// full one would lose what is there.
+func insteadOf(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return "make room"
+	}
+	return "choose another with --data"
+}
+
 func cause(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -202,7 +211,7 @@ func (d *directory) replace(name string, content []byte) error {
 	temporary := file + ".new"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("data directory %s is not writable (%w): choose another with --data", d.path, cause(err))
+		return fmt.Errorf("data directory %s is not writable (%w): %s", d.path, cause(err), insteadOf(err))
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close(), os.Rename(temporary, file))

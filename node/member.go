@@ -237,9 +237,17 @@ func (n *Node) newCoordinator() (err error) {
 	}
 	n.coordinator, err = coordinator.New(coordinator.Config{
 		Node: n.cfg.name(), Process: n.process, Bus: bus{n.nc}, Prefix: n.cfg.Prefix, Agreement: n.raft, Mover: n.scheduler,
-		Beat: n.cfg.Idle / beats, Ready: n.scheduler.Sound, Gone: n.raft.Gone, Hold: n.scheduler.HoldClaims, Logger: n.cfg.Logger,
+		Beat: n.cfg.Idle / beats, Ready: n.sound, Gone: n.raft.Gone, Hold: n.scheduler.HoldClaims, Logger: n.cfg.Logger,
 	})
 	return err
+}
+
+// sound is an error when this node should own nothing.
+func (n *Node) sound() error {
+	if err := n.storing(); err != nil {
+		return err
+	}
+	return n.scheduler.Sound()
 }
 
 // startCoordinator takes part. Its end is the first thing that Stop does.

@@ -51,8 +51,8 @@ type Node struct {
 	stopped bool
 
 	ended chan struct{} // closed by end
-	end   func(error)   // notes why the node ended by itself; the first one counts
-	cause error         // of the end; read when ended is closed
+	once  sync.Once     // it is
+	cause error         // of it
 }
 
 const (
@@ -66,25 +66,15 @@ const (
 	// scrubPatience is how long a start waits for all messages to be read:
 	// some 300,000. Those of a longer log are read while it serves.
 	scrubPatience = time.Second
-	// storeEvery is how often is looked whether NATS still stores: it tells nobody.
-	storeEvery = time.Second
 )
 
 // New makes a node that does nothing yet.
 func New(cfg Config) (*Node, error) {
 	cfg = cfg.WithDefaults()
-	n := &Node{
+	return &Node{
 		cfg: cfg, process: ulid.Make().String(), ended: make(chan struct{}),
 		leavers: removals{steps: map[string]api.RemovalStep{}, asked: map[string]time.Time{}},
-	}
-	var once sync.Once
-	n.end = func(cause error) {
-		once.Do(func() {
-			n.cause = cause
-			close(n.ended)
-		})
-	}
-	return n, cfg.Validate()
+	}, cfg.Validate()
 }
 
 // Start brings the node up and returns when it serves. After an error, Stop
@@ -94,6 +84,9 @@ func (n *Node) Start(ctx context.Context) error {
 	if gone := n.expulsion(); err != nil && gone != nil {
 		n.noteRemoval()
 		return gone
+	}
+	if errors.Is(err, broker.ErrNotStoring) {
+		return n.full()
 	}
 	return err
 }
@@ -183,42 +176,12 @@ func (n *Node) start(ctx context.Context) error {
 	return nil
 }
 
-// watch ends the node when a part that it cannot be without has ended by itself.
-func (n *Node) watch(ctx context.Context) {
-	tick := time.NewTicker(storeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-n.scheduler.Done():
-			n.end(n.scheduler.Err())
-			return
-		case <-tick.C:
-			if err := n.stores(); err != nil {
-				n.cfg.Logger.Error("the node ends", "error", err)
-				n.end(err)
-				return
-			}
-		}
-	}
-}
-
-// stores is an error when our NATS server keeps no streams any more. Other servers
-// may still answer for it: one more that is lost would end the cluster's majority.
-func (n *Node) stores() error {
-	if n.broker == nil || n.broker.Stores() {
-		return nil
-	}
-	return fmt.Errorf("the disk of %s is full or refuses to be written to, so nothing can be kept there: make room and start the node again", n.cfg.DataDir)
-}
-
 // ready is nil when the node can be counted on; else what is the matter.
 func (n *Node) ready() error {
 	if !n.started.Load() {
 		return errors.New("the node is starting")
 	}
-	if err := n.stores(); err != nil {
+	if err := n.storing(); err != nil {
 		return err
 	}
 	return n.scheduler.Ready()
@@ -454,20 +417,6 @@ func (n *Node) CallerConn(name string) (*nats.Conn, error) { return n.nats.Calle
 // ExecutorConn connects the executor of the node's Name, within the process: for
 // a program that brings its own, with Config.NoExec. Otherwise as CallerConn.
 func (n *Node) ExecutorConn() (*nats.Conn, error) { return n.nats.ExecutorConn(n.cfg.name()) }
-
-// Done is closed when the node, once started, has ended by itself: see Err. It
-// still has to be stopped, and gives away what it has.
-func (n *Node) Done() <-chan struct{} { return n.ended }
-
-// Err is why the node ended by itself; nil if it did not.
-func (n *Node) Err() error {
-	select {
-	case <-n.ended:
-		return n.cause
-	default:
-		return nil
-	}
-}
 
 // Stop takes down what was started, in reverse, and returns when all is down,
 // or with ctx's error when that takes too long. It may be called twice.

@@ -86,7 +86,8 @@ type StreamStatus struct {
 	Replicas int    `json:"replicas"`
 	Leader   string `json:"leader"`
 	// MetaLeader is the node whose NATS server leads JetStream's meta group, which
-	// places streams; "" where servers of others do, or one alone.
+	// places streams; "" where servers of others do, or one alone, or while the node
+	// that answers knows of nobody.
 	MetaLeader string `json:"meta_leader,omitzero"`
 }
 

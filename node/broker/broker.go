@@ -152,8 +152,12 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 // MaxStore is how many bytes JetStream may hold on disk.
 func (b *Broker) MaxStore() int64 { return b.maxStore }
 
-// Stores says whether the server keeps streams. It ceases to when its disk is full
-// or refuses to be written to, and only a new start takes it up again.
+// ErrNotStoring: see Stores.
+var ErrNotStoring = errors.New("the nats server keeps no streams any more")
+
+// Stores says whether the server keeps streams. One of a cluster ceases to when its
+// disk is full or it may not write there, until the next start; and when the others
+// have removed it.
 func (b *Broker) Stores() bool { return b.server.JetStreamEnabled() }
 
 // ClientURL is where callers connect, with the port that was really taken. It

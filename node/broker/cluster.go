@@ -92,11 +92,14 @@ func (c *Cluster) join(opts *server.Options) error {
 }
 
 // WaitCluster returns when the servers agree on who leads their streams: with
-// more than half of them.
+// more than half of them. The error is ErrNotStoring where this one keeps none.
 func (b *Broker) WaitCluster(ctx context.Context) error {
 	for {
 		if leader, err := b.MetaLeader(); err == nil && leader != "" && b.server.JetStreamIsCurrent() {
 			return nil
+		}
+		if !b.Stores() {
+			return ErrNotStoring
 		}
 		if !pause(ctx) {
 			return fmt.Errorf("the nats servers of the cluster did not find together: see that the others run, and their --cluster-addr: %w", context.Cause(ctx))
@@ -185,7 +188,8 @@ func (b *Broker) streamLeader(stream string) (leader string, exists bool, err er
 }
 
 // WaitCurrent returns when what this server holds of the streams is as their
-// leaders have it: until then it is one more that must not be missing.
+// leaders have it: until then it is one more that must not be missing. The error is
+// ErrNotStoring where it keeps none.
 func (b *Broker) WaitCurrent(ctx context.Context, streams ...string) error {
 	if b.cfg.Cluster == nil {
 		return nil
@@ -193,6 +197,9 @@ func (b *Broker) WaitCurrent(ctx context.Context, streams ...string) error {
 	for _, stream := range streams {
 		for {
 			leader, exists, err := b.streamLeader(stream)
+			if !b.Stores() {
+				return ErrNotStoring
+			}
 			if err != nil {
 				return fmt.Errorf("look at stream %s: %w", stream, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 const (
@@ -42,6 +43,9 @@ func openStore(dir string) (unlock func(), err error) {
 }
 
 func notWritable(dir string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("nats store %s: %w: make room", dir, err)
+	}
 	return fmt.Errorf("nats store %s is not writable: %w; mend it or choose another directory with --data", dir, err)
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -158,20 +159,23 @@ func (d *Disk) plug() error {
 // Ballast is the file that fills the disk.
 func (d *Disk) Ballast() string { return filepath.Join(d.Dir, "ballast") }
 
-// Fill leaves nothing free.
+// Fill leaves nothing free, and may be repeated.
 func (d *Disk) Fill() error {
-	f, err := os.Create(d.Ballast())
+	f, err := os.OpenFile(d.Ballast(), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(d.Dir, &fs); err != nil {
 		return err
 	}
 	// Others write meanwhile, and the file system keeps books: what does not fit as
 	// a whole is taken in halves.
-	end := int64(0)
 	for size := int64(fs.Bfree) * fs.Bsize; size >= fs.Bsize; {
 		switch err := syscall.Fallocate(int(f.Fd()), 0, end, size); err {
 		case nil:

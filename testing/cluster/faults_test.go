@@ -147,18 +147,19 @@ func (o *ordeal) freeze(kind string, p *cluster.Process) {
 func (o *ordeal) meta() *cluster.Process {
 	o.t.Helper()
 	for range 10 {
-		status, p := o.roles.status(), o.roles.meta()
+		status := o.roles.status()
+		p := o.roles.node(status.Stream.MetaLeader)
 		switch p.Name {
 		case status.Stream.Leader:
 			o.restart(p)
 		case status.Leader:
-			_, _ = o.roles.c.TransferLead(o.t.Context(), "") // until it is so
+			o.apartFrom(p)
 		default:
 			return p
 		}
 	}
 	o.t.Log("no node leads JetStream alone")
-	return o.roles.meta()
+	return o.roles.node(o.roles.status().Stream.MetaLeader)
 }
 
 // restart stops a process as an operator does, and starts it again.

@@ -127,7 +127,7 @@ func TestGrowAndShrink(t *testing.T) {
 	}
 	err := goes.Wait(30 * time.Second)
 	t.Logf("%s ended after %v with %v", goes.Name, time.Since(begun), err)
-	if err == nil || err.Error() != "exit status 1" || !strings.Contains(goes.Stderr(), "removed from") {
+	if err == nil || err.Error() != "exit status 1" || !removedIn(goes.Stderr()) {
 		t.Errorf("%s ended with %v: %s", goes.Name, err, goes.Stderr())
 	}
 	removed(t, c, goes)
@@ -169,9 +169,15 @@ func TestARemovalOutlivesWhoBeganIt(t *testing.T) {
 	leads.Start() // the streams want three
 	removed(t, c, goes)
 	t.Logf("removed %v after the leader was killed", time.Since(begun))
-	if err := goes.Wait(30 * time.Second); err == nil || err.Error() != "exit status 1" {
+	if err := goes.Wait(30 * time.Second); err == nil || err.Error() != "exit status 1" || !removedIn(goes.Stderr()) {
 		t.Errorf("%s ended with %v: %s", goes.Name, err, goes.Stderr())
 	}
 	settled(t, m, 3)
 	cluster.Report(t, cluster.Judge(t, m.Conn()))
+}
+
+// removedIn says that a node's last line is that it was removed.
+func removedIn(stderr string) bool {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	return strings.HasPrefix(lines[len(lines)-1], "belfry: this node was removed from the cluster")
 }

@@ -71,9 +71,6 @@ func (r *roles) owner() *cluster.Process {
 	return nil
 }
 
-// meta is the node whose NATS server leads JetStream's meta group.
-func (r *roles) meta() *cluster.Process { r.t.Helper(); return r.node(r.status().Stream.MetaLeader) }
-
 // what a node leads, for the table.
 func (r *roles) what(p *cluster.Process) string {
 	r.t.Helper()

@@ -49,11 +49,13 @@ func (o *ordeal) splits() map[string]func() *cluster.Process {
 }
 
 // apart has Raft led by another node than the stream.
-func (o *ordeal) apart() {
+func (o *ordeal) apart() { o.t.Helper(); o.apartFrom(o.roles.stream()) }
+
+// apartFrom has Raft led by another node.
+func (o *ordeal) apartFrom(p *cluster.Process) {
 	o.t.Helper()
-	until(o.t, "Raft and the stream are led by two nodes", func() bool {
-		status := o.roles.status()
-		if status.Leader != status.Stream.Leader {
+	until(o.t, "Raft is led by another node than "+p.Name, func() bool {
+		if o.roles.status().Leader != p.Name {
 			return true
 		}
 		_, _ = o.roles.c.TransferLead(o.t.Context(), "") // until it is so
