@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -135,6 +136,31 @@ func TestWhatIsStoredAndNotShownIsUnknown(t *testing.T) {
 		}
 		log.set(func() { log.after, log.read = nil, nil })
 		c.must("a", "user.get", "", `{"id":"ann"}`)
+	})
+}
+
+// A request of which is known that it was carried out, by the id that it brought,
+// waits for its record to be readable: a client that repeats it once has its answer.
+func TestWhatIsStoredIsShownWhenItCanBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSeveral(t)
+		defer c.stop()
+		var log troubled
+		c.start("a", log.faults())
+		log.set(func() { log.after = errors.New("no leader") })
+		go func() {
+			time.Sleep(2 * time.Second)
+			log.set(func() { log.after, log.read = nil, nil })
+		}()
+		begun := time.Now()
+		c.must("a", "user.create", "request-1", `{"id":"ann"}`)
+		if took := time.Since(begun); took < 2*time.Second {
+			t.Errorf("it was shown after %v", took)
+		}
+		log.set(func() { log.after = errors.New("no leader") })
+		if _, refused := c.ask("a", "user.create", "request-2", `{"id":"bob"}`); refused == nil || refused.Code != api.Timeout || !strings.Contains(refused.Message, "carried out") {
+			t.Errorf("never readable, it is told %v", refused)
+		}
 	})
 }
 

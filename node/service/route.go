@@ -29,16 +29,19 @@ const (
 
 // route carries a request out where it is decided: here, or by a hop to the
 // owner, whose answer is passed on as it is. While ownership changes, or an owner
-// does not answer, it looks again until the time is over. The refusal has no
-// Owner: there is nothing left to try.
+// does not answer, it looks again until the time is over; so it does when the record
+// of what was carried out cannot be read. The refusal has no Owner: there is nothing
+// left to try.
 func (s *Service) route(ctx context.Context, r *request, do verb) (any, *api.Error) {
 	var t tries
 	for {
 		answer, refused := do(s, ctx, r)
-		if refused == nil || refused.Owner == "" || s.cfg.Name == "" {
+		if refused == nil || s.cfg.Name == "" || refused.Owner == "" && !r.unshown(refused) {
 			return answer, t.final(r.final(refused))
 		}
-		if owner := refused.Owner; owner != s.cfg.Name {
+		if owner := refused.Owner; owner == "" {
+			t.told = r.final(refused) // until somebody leads the log again
+		} else if owner != s.cfg.Name {
 			r.overHop()
 			raw, told, err := s.hop(ctx, r, owner)
 			switch {
@@ -143,6 +146,12 @@ func (s *Service) draw(prefix string, r *request) string {
 		r.overHop()
 	}
 	return s.cfg.Scheduler.DrawID(prefix, r.id)
+}
+
+// unshown says that a request was carried out whose record could not be read, and
+// that it may be asked again: it brought an id.
+func (r *request) unshown(refused *api.Error) bool {
+	return (refused.Code == api.Unavailable || refused.Code == api.Timeout) && *r.stored && r.once()
 }
 
 // final makes a refusal fit to be told: what was stored by then, before its

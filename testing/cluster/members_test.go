@@ -35,18 +35,25 @@ func settled(t *testing.T, m *cluster.Members, nodes int) {
 	})
 }
 
-// Three nodes with the same flags become one cluster, each of which answers.
-func TestThreeNodesFormACluster(t *testing.T) {
+// Nodes with the same flags become one cluster, each of which answers, and which
+// goes on when one of them is stopped.
+func TestNodesFormACluster(t *testing.T) {
 	t.Parallel()
-	m := cluster.NewMembers(t, 3)
+	for _, nodes := range []int{3, 5} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) { formACluster(t, nodes) })
+	}
+}
+
+func formACluster(t *testing.T, nodes int) {
+	t.Helper()
+	m := cluster.NewMembers(t, nodes)
 	m.Start()
-	settled(t, m, 3)
-	c := m.Nodes[0].Client(api.Admin)
-	create(t, c, "journal", journalCode)
+	settled(t, m, nodes)
+	create(t, m.Nodes[0].Client(api.Admin), "journal", journalCode)
 	journal := filepath.Join(t.TempDir(), "journal")
 	const items = 60
 	for n := range items {
-		c := m.Nodes[n%3].Client(api.Admin)
+		c := m.Nodes[n%nodes].Client(api.Admin)
 		if _, err := c.CreateItem(t.Context(), api.ItemInput{
 			ID: itemID(n), Name: text(fmt.Sprint("item ", n)), RunDateTime: text("2020-01-01T00:00:00Z"), Function: &api.RefInput{IDOrName: "journal"},
 			Data: []byte(fmt.Sprintf(`{"item": %q, "journal": %q}`, itemID(n), journal)),
@@ -65,8 +72,10 @@ func TestThreeNodesFormACluster(t *testing.T) {
 	if err := m.Nodes[0].Stop(); err != nil {
 		t.Errorf("%s ended with %v: %s", m.Nodes[0].Name, err, m.Nodes[0].Stderr())
 	}
-	if _, err := m.Nodes[1].Client(api.Admin).GetItem(t.Context(), itemID(1)); err != nil {
-		t.Errorf("with one of three stopped: %v", err)
+	for _, p := range m.Nodes[1:] {
+		if _, err := p.Client(api.Admin).GetItem(t.Context(), itemID(1)); err != nil {
+			t.Errorf("with one of %d stopped, %s says: %v", nodes, p.Name, err)
+		}
 	}
 }
 
