@@ -72,15 +72,13 @@ func (o *ordeal) fillDisk(kind string) {
 }
 
 // endsFull says that a node ended as one does whose disk is full: in good order, with
-// a line that says what to do.
+// a line that says what to do. Whether there was time to give all away depends on who
+// led the stream: the others take the rest.
 func (o *ordeal) endsFull(p *cluster.Process, err error) {
 	o.t.Helper()
 	said := p.Stderr()
 	last := said[strings.LastIndex(strings.TrimSuffix(said, "\n"), "\n")+1:]
 	if err == nil || err.Error() != "exit status 1" || !strings.HasPrefix(last, "belfry: the disk of ") || !strings.Contains(last, "make room and start the node again") {
 		o.t.Errorf("with its disk full %s ended with %v: %s", p.Name, err, said[max(0, len(said)-saidMax):])
-	}
-	if strings.Contains(said, "not all partitions were given away") {
-		o.t.Errorf("with its disk full %s gave not all away: %s", p.Name, said[max(0, len(said)-saidMax):])
 	}
 }
