@@ -60,7 +60,7 @@ func TestWithoutANodeItWaitsUntilItIsStopped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer proxy.Close() //nolint:errcheck // the test is over
+		defer proxy.Close()
 		go func() {
 			for {
 				conn, err := proxy.Accept()

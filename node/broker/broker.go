@@ -152,7 +152,7 @@ func (b *Broker) options(host string, port int) (*server.Options, error) {
 // MaxStore is how many bytes JetStream may hold on disk.
 func (b *Broker) MaxStore() int64 { return b.maxStore }
 
-// ErrNotStoring: see Stores.
+// ErrNotStoring says that the server keeps no streams any more: see Broker.Stores.
 var ErrNotStoring = errors.New("the nats server keeps no streams any more")
 
 // Stores says whether the server keeps streams. One of a cluster ceases to when its

@@ -26,7 +26,7 @@ func TestWhoComesBackIsSentWhatItLacksAtOnce(t *testing.T) {
 		"it answers heartbeats": {true, func(p *patient, _ *office) {
 			back, err := raft.NewTCPTransport(string(addr), nil, 1, time.Second, io.Discard)
 			no(t, err)
-			defer back.Close() //nolint:errcheck // the test is over
+			defer back.Close()
 			go func() {
 				rpc := <-back.Consumer()
 				rpc.Respond(&raft.AppendEntriesResponse{Term: 1, Success: true}, nil)
@@ -43,7 +43,7 @@ func TestWhoComesBackIsSentWhatItLacksAtOnce(t *testing.T) {
 			o.set(c.leads)
 			inner, err := raft.NewTCPTransport("127.0.0.1:0", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, 1, time.Second, io.Discard)
 			no(t, err)
-			defer inner.Close() //nolint:errcheck // the test is over
+			defer inner.Close()
 			p := newPatient(inner, o)
 			over := make(chan error, 1)
 			go func() { over <- p.AppendEntries("n2", addr, entries, new(raft.AppendEntriesResponse)) }()

@@ -165,7 +165,7 @@ func (d *Disk) Fill() error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	end, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err

@@ -112,10 +112,12 @@ func tryCommit(nc *nats.Conn, stream string, seq uint64) (c check.Commit, there 
 		} `json:"error"`
 	}
 	switch err := json.Unmarshal(m.Data, &got); {
-	case err == nil && got.Error.Code == notNow:
+	case err != nil:
+		return c, false, fmt.Errorf("message %d of %s is answered %s: %w", seq, stream, m.Data, err)
+	case got.Error.Code == notNow:
 		return c, false, nil
-	case err != nil, got.Message.Seq != seq:
-		return c, false, fmt.Errorf("message %d of %s is answered %s (%v)", seq, stream, m.Data, err)
+	case got.Message.Seq != seq:
+		return c, false, fmt.Errorf("message %d of %s is answered %s", seq, stream, m.Data)
 	}
 	return check.Commit{Seq: seq, Subject: got.Message.Subject, Body: got.Message.Data}, true, nil
 }
