@@ -106,7 +106,6 @@ func writeAt(f *os.File, text string) error {
 	return err
 }
 
-// cause is the reason of a file error without the path, which is told already.
 // insteadOf is what to do about a directory that cannot be used. Another one than a
 // full one would lose what is there.
 func insteadOf(err error) string {
@@ -116,6 +115,7 @@ func insteadOf(err error) string {
 	return "choose another with --data"
 }
 
+// cause is the reason of a file error without the path, which is told already.
 func cause(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -214,7 +214,10 @@ func (d *directory) replace(name string, content []byte) error {
 		return fmt.Errorf("data directory %s is not writable (%w): %s", d.path, cause(err), insteadOf(err))
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close(), os.Rename(temporary, file))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil { // what is there stays
+		return errors.Join(fmt.Errorf("data directory %s is not writable (%w): %s", d.path, cause(err), insteadOf(err)), os.Remove(temporary))
+	}
+	return os.Rename(temporary, file)
 }
 
 func (d *directory) join(names ...string) string {

@@ -33,13 +33,20 @@ func (n *Node) storing() error {
 	if n.broker == nil || n.broker.Stores() {
 		return nil
 	}
-	if n.cfg.Cluster != nil {
-		state := n.raft.State()
-		if _, member := state.Members[n.cfg.name()]; !member || state.Leaving[n.cfg.name()] || n.expulsion() != nil {
-			return nil
-		}
+	if n.leaves() {
+		return nil
 	}
 	return n.full()
+}
+
+// leaves says that this node is no member any more, or is about to be none.
+func (n *Node) leaves() bool {
+	if n.cfg.Cluster == nil {
+		return false
+	}
+	state, name := n.raft.State(), n.cfg.name()
+	_, removed := state.Removed[name]
+	return removed || state.Leaving[name] || n.expulsion() != nil
 }
 
 func (n *Node) full() error {

@@ -86,6 +86,9 @@ func (n *Node) Start(ctx context.Context) error {
 		return gone
 	}
 	if errors.Is(err, broker.ErrNotStoring) {
+		if n.leaves() {
+			return coordinator.ErrRemoved
+		}
 		return n.full()
 	}
 	return err

@@ -320,18 +320,49 @@ func TestOfWhoIsAwayLittleIsSaid(t *testing.T) {
 	}
 	s.up(0, "n1", "n2", "n3")
 	s.agrees("n1", "n2", "n3")
+	away := "n1"
+	if s.leader().cfg.Name == away {
+		away = "n2"
+	}
+	s.kill(away)
+	s.eventually("it has been silent for long", func() bool {
+		since, silent := s.leader().Reachable()[away]
+		return silent && time.Since(since) > 10*testHeartbeat
+	})
+	for _, line := range record.from(slog.LevelInfo) {
+		if strings.Contains(line, "failed to heartbeat to") || strings.Contains(line, "text=failed to contact") && !strings.Contains(line, "quorum") {
+			t.Errorf("it says %q", line)
+		}
+	}
+}
+
+// Two transfers of the lead to a member that is away are refused, and the leader
+// goes on to take commands.
+func TestALeadThatCannotBeHandedOnIsKept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.up(0, "n1", "n2", "n3")
+	s.agrees("n1", "n2", "n3")
 	leader := s.leader()
 	away := "n1"
 	if leader.cfg.Name == away {
 		away = "n2"
 	}
-	before := len(record.from(slog.LevelInfo))
 	s.kill(away)
-	s.eventually("it has been silent for long", func() bool { return time.Since(leader.Reachable()[away]) > 10*testHeartbeat })
-	said := record.from(slog.LevelInfo)[before:]
-	if len(said) > 5 {
-		t.Errorf("in %v these lines were written: %q", 10*testHeartbeat, said)
+	no(t, leader.PutMember(t.Context(), Member{Name: leader.cfg.Name, Instance: "instance-of-" + leader.cfg.Name, NATS: "elsewhere"}))
+	time.Sleep(5 * testHeartbeat) // so that whoever sends to it waits
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), patience/3)
+		if err := leader.Transfer(ctx, away); err == nil {
+			t.Error("who is away leads")
+		}
+		cancel()
 	}
+	s.eventually("a command is taken", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return s.leader().PutMember(ctx, Member{Name: leader.cfg.Name, Instance: "instance-of-" + leader.cfg.Name, NATS: "again"}) == nil
+	})
 }
 
 func TestCommandsWorkOnAnyMember(t *testing.T) {

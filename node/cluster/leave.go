@@ -110,7 +110,7 @@ func (c *Cluster) Transfer(ctx context.Context, to string) error {
 		return c.notLeader()
 	}
 	if to == "" {
-		return await(ctx, func() error { return c.raft.LeadershipTransfer().Error() })
+		return c.handOn(ctx, func() error { return c.raft.LeadershipTransfer().Error() })
 	}
 	if to == c.cfg.Name {
 		return nil
@@ -119,7 +119,15 @@ func (c *Cluster) Transfer(ctx context.Context, to string) error {
 	if !ok || server.Suffrage != raft.Voter {
 		return fmt.Errorf("%w: node %s has no vote in this cluster and cannot lead it", ErrRefused, to)
 	}
-	return await(ctx, func() error {
+	return c.handOn(ctx, func() error {
 		return c.raft.LeadershipTransferToServer(server.ID, server.Address).Error()
 	})
+}
+
+func (c *Cluster) handOn(ctx context.Context, transfer func() error) error {
+	p, ours := c.transport.(*patient)
+	if !ours {
+		return await(ctx, transfer)
+	}
+	return await(ctx, func() error { return p.hurried(transfer) })
 }

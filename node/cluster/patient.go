@@ -28,6 +28,7 @@ type patient struct {
 	mu      sync.Mutex
 	answers map[raft.ServerID]chan struct{} // closed when the member answers
 	removed map[raft.ServerID]bool
+	hurries int // calls of hurried under way
 }
 
 func newPatient(transport *raft.NetworkTransport, o *office) *patient {
@@ -96,17 +97,35 @@ func (p *patient) await(id raft.ServerID) {
 	}
 }
 
-// answer is closed when the member answers; nil if it was removed.
+// answer is closed when the member answers; nil if nobody waits for it.
 func (p *patient) answer(id raft.ServerID) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.removed[id] {
+	if p.removed[id] || p.hurries > 0 {
 		return nil
 	}
 	if p.answers[id] == nil {
 		p.answers[id] = make(chan struct{})
 	}
 	return p.answers[id]
+}
+
+// hurried has no attempt wait while do runs. A transfer of the lead asks whoever
+// sends to the member, and Raft takes no command until it has been answered.
+func (p *patient) hurried(do func() error) error {
+	p.mu.Lock()
+	p.hurries++
+	for id, answers := range p.answers {
+		close(answers)
+		delete(p.answers, id)
+	}
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.hurries--
+		p.mu.Unlock()
+	}()
+	return do()
 }
 
 // remove ends the attempts to reach a member, and the waiting of those to come:

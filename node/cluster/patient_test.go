@@ -33,6 +33,14 @@ func TestWhoComesBackIsSentWhatItLacksAtOnce(t *testing.T) {
 			}()
 			no(t, p.AppendEntries("n2", addr, beat, new(raft.AppendEntriesResponse)))
 		}},
+		"the lead is handed on": {true, func(p *patient, _ *office) {
+			no(t, p.hurried(func() error {
+				if err := p.AppendEntries("n2", addr, entries, new(raft.AppendEntriesResponse)); err == nil {
+					t.Error("nobody was there, and the attempt did not fail")
+				}
+				return nil
+			}))
+		}},
 		"it was removed":              {true, func(p *patient, _ *office) { p.remove("n2") }},
 		"this node leads no longer":   {true, func(_ *patient, o *office) { o.set(false) }},
 		"this node stops":             {true, func(_ *patient, o *office) { o.close() }},
@@ -64,8 +72,14 @@ func TestWhoComesBackIsSentWhatItLacksAtOnce(t *testing.T) {
 				t.Fatal("the attempt goes on")
 			}
 			if name == "it was removed" {
-				if err := p.AppendEntries("n2", addr, entries, new(raft.AppendEntriesResponse)); err == nil {
-					t.Error("nobody was there, and the last attempt did not fail")
+				go func() { over <- p.AppendEntries("n2", addr, entries, new(raft.AppendEntriesResponse)) }()
+				select {
+				case err := <-over:
+					if err == nil {
+						t.Error("nobody was there, and the last attempt did not fail")
+					}
+				case <-time.After(patience):
+					t.Fatal("the last attempt goes on")
 				}
 			}
 		})
