@@ -67,7 +67,7 @@ func (n *Node) identity() identity {
 // alone; as says what it must belong to.
 func openDirectory(path string, as identity) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory %s cannot be made (%w): %s", path, cause(err), insteadOf(err))
+		return nil, fmt.Errorf("data directory %s cannot be made (%w): %s", path, cause(err), insteadOf(err, "--data"))
 	}
 	lock, err := lockDirectory(path, "--data")
 	if err != nil {
@@ -89,14 +89,14 @@ func openDirectory(path string, as identity) (*directory, error) {
 func lockDirectory(path, flag string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("data directory %s is not writable (%w): choose another with %s", path, cause(err), flag)
+		return nil, fmt.Errorf("data directory %s is not writable (%w): %s", path, cause(err), insteadOf(err, flag))
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(lock.Name()) // for the message only
 		return nil, errors.Join(fmt.Errorf("data directory %s is in use by another belfry (process %s): stop it, or choose another with %s", path, strings.TrimSpace(string(holder)), flag), lock.Close())
 	}
 	if err := errors.Join(lock.Truncate(0), writeAt(lock, fmt.Sprintln(os.Getpid()))); err != nil {
-		return nil, errors.Join(fmt.Errorf("data directory %s is not writable (%w): choose another with %s", path, err, flag), lock.Close())
+		return nil, errors.Join(fmt.Errorf("data directory %s is not writable (%w): %s", path, cause(err), insteadOf(err, flag)), lock.Close())
 	}
 	return lock, nil
 }
@@ -107,12 +107,12 @@ func writeAt(f *os.File, text string) error {
 }
 
 // insteadOf is what to do about a directory that cannot be used. Another one than a
-// full one would lose what is there.
-func insteadOf(err error) string {
+// full one would lose what is there. The flag is the one that named it.
+func insteadOf(err error, flag string) string {
 	if errors.Is(err, syscall.ENOSPC) {
 		return "make room"
 	}
-	return "choose another with --data"
+	return "choose another with " + flag
 }
 
 // cause is the reason of a file error without the path, which is told already.
@@ -211,11 +211,11 @@ func (d *directory) replace(name string, content []byte) error {
 	temporary := file + ".new"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("data directory %s is not writable (%w): %s", d.path, cause(err), insteadOf(err))
+		return fmt.Errorf("data directory %s is not writable (%w): %s", d.path, cause(err), insteadOf(err, "--data"))
 	}
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil { // what is there stays
-		return errors.Join(fmt.Errorf("data directory %s is not writable (%w): %s", d.path, cause(err), insteadOf(err)), os.Remove(temporary))
+		return errors.Join(fmt.Errorf("data directory %s is not writable (%w): %s", d.path, cause(err), insteadOf(err, "--data")), os.Remove(temporary))
 	}
 	return os.Rename(temporary, file)
 }

@@ -2,8 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/belfryhq/belfry/node/broker"
+	"github.com/belfryhq/belfry/node/coordinator"
 )
 
 // watch ends the node when a part that it cannot be without has ended by itself.
@@ -35,6 +39,17 @@ func (n *Node) storing() error {
 	}
 	if n.leaves() {
 		return nil
+	}
+	return n.full()
+}
+
+// whyNot has an error of the broker tell why it does not store.
+func (n *Node) whyNot(err error) error {
+	switch {
+	case !errors.Is(err, broker.ErrNotStoring):
+		return err
+	case n.leaves():
+		return coordinator.ErrRemoved
 	}
 	return n.full()
 }

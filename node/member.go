@@ -151,7 +151,7 @@ func (n *Node) shareExecutors(ctx context.Context) (credential.Secret, error) {
 // waitServers returns when the NATS servers have found together.
 func (n *Node) waitServers(ctx context.Context) error {
 	n.cfg.Logger.Info("waiting for the nats servers of the other nodes")
-	return n.broker.WaitCluster(ctx)
+	return n.whyNot(n.broker.WaitCluster(ctx))
 }
 
 // waitCurrent returns when this node's copies of the streams, if it has any, are as
@@ -160,7 +160,7 @@ func (n *Node) waitCurrent(ctx context.Context) error {
 	if n.broker == nil {
 		return nil
 	}
-	return n.broker.WaitCurrent(ctx, n.streams()...)
+	return n.whyNot(n.broker.WaitCurrent(ctx, n.streams()...))
 }
 
 func (n *Node) replicas() int {

@@ -85,12 +85,6 @@ func (n *Node) Start(ctx context.Context) error {
 		n.noteRemoval()
 		return gone
 	}
-	if errors.Is(err, broker.ErrNotStoring) {
-		if n.leaves() {
-			return coordinator.ErrRemoved
-		}
-		return n.full()
-	}
 	return err
 }
 

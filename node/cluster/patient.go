@@ -10,9 +10,9 @@ import (
 // what it lacks. After each attempt that fails Raft waits for twice as long as
 // before, up to ten seconds (maxFailureScale in its replication.go), also when the
 // member has long been back and answers heartbeats, which have a pace of their own.
-// Here an attempt that failed lasts until the member answers those, so that there is
-// no other, and as long as this node leads: Raft ends what it began as the leader
-// only between two attempts.
+// Here an attempt that failed lasts until the member answers those, so that there
+// are no others to count. It ends early when this node leads no longer, since Raft
+// ends what it began as the leader only between two attempts.
 //
 // Closed, it hears no heartbeat any more. Raft's own may hand one on when Raft has
 // stopped, which then panics as its store is closed.
