@@ -161,12 +161,17 @@ def execute(current_user, **kwargs):
 			t.Errorf("%s: the code sees the credentials: %s", pool, got.Seen)
 		}
 	}
-	shown, _, status := p.Belfry("cluster", "status")
-	for _, want := range []string{"red-1     red   yes    0/2", "blue-1    blue  yes    0/"} {
-		if status != 0 || !strings.Contains(shown, want) {
-			t.Errorf("cluster status %d shows no %q: %s", status, want, shown)
+	var shown string
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("cluster status: %s", shown)
 		}
-	}
+	})
+	until(t, "cluster status shows both executors, and by their next sign of life that nothing runs", func() bool {
+		var status int
+		shown, _, status = p.Belfry("cluster", "status")
+		return status == 0 && strings.Contains(shown, "red-1     red   yes    0/2") && strings.Contains(shown, "blue-1    blue  yes    0/")
+	})
 	for _, e := range []*cluster.Process{red, blue} {
 		if err := e.Stop(); err != nil {
 			t.Errorf("on SIGTERM it ended with %v: %s", err, e.Stderr())
