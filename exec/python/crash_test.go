@@ -146,10 +146,10 @@ if kwargs:
     time.sleep(1000)`))
 	var none any
 	completed(t, r, j, &none) // a warm worker: the time is the function's
-	j.Data, j.Timeout = jsontext.Value(`{"hang":true}`), time.Second
+	j.Data, j.Timeout = jsontext.Value(`{"hang":true}`), 3*time.Second
 	begun := time.Now()
 	ended, lines := run(t, r, j)
-	if ended.Kind != wire.TimedOut || ended.Error.Type != "Timeout" || ended.Error.Message != "no result within 1s" {
+	if ended.Kind != wire.TimedOut || ended.Error.Type != "Timeout" || ended.Error.Message != "no result within 3s" {
 		t.Fatalf("ended %s: %+v", ended.Kind, ended.Error)
 	}
 	if ended.Started.Before(begun) || ended.Finished.Sub(begun) < j.Timeout {

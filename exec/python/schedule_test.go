@@ -186,7 +186,7 @@ func TestARunThatWaitsForItsOwnerEnds(t *testing.T) {
 		return wire.ScheduleAnswer{}, context.Cause(ctx)
 	}
 	j := job(t, execute("import valstorm\ntry:\n    valstorm.schedule('f', after=1)\nexcept valstorm.TimedOut:\n    try:\n        valstorm.schedule('g', after=1)\n    except RuntimeError as e:\n        print(e)\n    raise"))
-	j.Schedule, j.Timeout = silent, 300*time.Millisecond
+	j.Schedule, j.Timeout = silent, 2*time.Second // the start of a worker is part of it
 	ended, lines := run(t, r, j)
 	if ended.Kind != wire.TimedOut || ended.Stopped != "asked" || len(lines) != 1 || !strings.Contains(lines[0].Text, "cannot schedule any more") {
 		t.Errorf("ended %+v, said %v", ended, lines)

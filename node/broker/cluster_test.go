@@ -416,7 +416,7 @@ func TestStepDownHandsAllLeadsOver(t *testing.T) {
 	leads.Stop()
 	rest := slices.DeleteFunc(slices.Clone(brokers), func(b *Broker) bool { return b == leads })
 	node := must(rest[0].NodeConn("node"))(t)
-	if _, err := node.Request("$JS.API.STREAM.INFO."+stream, nil, time.Second); err != nil {
+	if _, err := node.Request("$JS.API.STREAM.INFO."+stream, nil, 3*time.Second); err != nil {
 		t.Errorf("after the stop: %v", err)
 	}
 }

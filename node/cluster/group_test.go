@@ -30,6 +30,8 @@ type site struct {
 	expect int
 	join   []string
 
+	heartbeat time.Duration
+
 	mu    sync.Mutex
 	nodes map[string]*Cluster
 	cfgs  map[string]Config
@@ -37,7 +39,7 @@ type site struct {
 
 // newSite gives each of n founders an address that the others know.
 func newSite(t *testing.T, n int) *site {
-	s := &site{t: t, expect: n, nodes: make(map[string]*Cluster), cfgs: make(map[string]Config)}
+	s := &site{t: t, expect: n, heartbeat: testHeartbeat, nodes: make(map[string]*Cluster), cfgs: make(map[string]Config)}
 	for i := range n {
 		s.join = append(s.join, s.place(fmt.Sprintf("n%d", i+1)).Addr)
 	}
@@ -49,7 +51,7 @@ func (s *site) place(name string) Config {
 	s.t.Helper()
 	listener := s.listen()
 	cfg := Config{
-		Name: name, Addr: listener.Addr().String(), Dir: s.t.TempDir(), HeartbeatTimeout: testHeartbeat,
+		Name: name, Addr: listener.Addr().String(), Dir: s.t.TempDir(), HeartbeatTimeout: s.heartbeat,
 		Self: Member{Instance: "instance-of-" + name, NATS: "nats-" + name}, listener: listener,
 	}
 	s.cfgs[name] = cfg
@@ -59,6 +61,7 @@ func (s *site) place(name string) Config {
 // steady lets nobody be elected anew because a busy machine was late with a
 // heartbeat: for tests that go on with the leader they found.
 func (s *site) steady() *site {
+	s.heartbeat = steadyHeartbeat
 	for name, cfg := range s.cfgs {
 		cfg.HeartbeatTimeout = steadyHeartbeat
 		s.cfgs[name] = cfg
@@ -276,7 +279,7 @@ func TestThreeNodesFormOneClusterInEveryOrderAndStayIt(t *testing.T) {
 
 func TestAKilledLeaderIsReplacedAndSeenToBeSilent(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 3)
+	s := newSite(t, 3).steady()
 	s.up(0, "n1", "n2", "n3")
 	s.agrees("n1", "n2", "n3")
 	first := s.leader().cfg.Name
@@ -295,7 +298,7 @@ func TestAKilledLeaderIsReplacedAndSeenToBeSilent(t *testing.T) {
 	s.eventually("the dead one is silent", func() bool {
 		changed := second.ReachableChanged()
 		since := second.Reachable()[first]
-		if time.Since(since) > 2*testHeartbeat && since.After(before) {
+		if time.Since(since) > 2*steadyHeartbeat && since.After(before) {
 			return true
 		}
 		select {
@@ -306,7 +309,7 @@ func TestAKilledLeaderIsReplacedAndSeenToBeSilent(t *testing.T) {
 		return false
 	})
 	s.up(0, first)
-	s.eventually("it is back", func() bool { return time.Since(second.Reachable()[first]) < testHeartbeat })
+	s.eventually("it is back", func() bool { return time.Since(second.Reachable()[first]) < steadyHeartbeat })
 }
 
 // A member that is away for long is no reason to speak of it for as long.
@@ -367,7 +370,7 @@ func TestALeadThatCannotBeHandedOnIsKept(t *testing.T) {
 
 func TestCommandsWorkOnAnyMember(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 3)
+	s := newSite(t, 3).steady()
 	s.up(0, "n1", "n2", "n3")
 	s.agrees("n1", "n2", "n3")
 	leader := s.leader()

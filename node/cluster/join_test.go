@@ -45,7 +45,7 @@ func TestNodesJoinWithoutAVoteAndGetOne(t *testing.T) {
 
 func TestAVoteIsGivenByTheNextLeaderToo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 3)
+	s := newSite(t, 3).steady()
 	s.up(0, "n1", "n2", "n3")
 	s.agrees("n1", "n2", "n3")
 	cfg := s.place("n4")

@@ -110,7 +110,7 @@ func TestARemovedNodeNeverReturns(t *testing.T) {
 
 func TestTheNextLeaderEndsARemoval(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 3)
+	s := newSite(t, 3).steady()
 	s.place("n4")
 	s.up(0, "n1", "n2", "n3", "n4")
 	s.agrees("n1", "n2", "n3", "n4")
@@ -133,7 +133,7 @@ func TestTheNextLeaderEndsARemoval(t *testing.T) {
 
 func TestALeaderHandsOverBeforeItIsRemoved(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 3)
+	s := newSite(t, 3).steady()
 	s.up(0, "n1", "n2", "n3")
 	s.agrees("n1", "n2", "n3")
 	gone := s.leader().cfg.Name
@@ -155,7 +155,7 @@ func TestALeaderHandsOverBeforeItIsRemoved(t *testing.T) {
 
 func TestTheLastVoteStays(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 2)
+	s := newSite(t, 2).steady()
 	s.up(0, "n1", "n2")
 	s.agrees("n1", "n2")
 	leader := s.leader()

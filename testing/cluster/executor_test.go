@@ -77,9 +77,10 @@ func (g gate) itemOf(c *client.Client, n int, function, name string) {
 // until waits for something, at most half a minute.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(10 * time.Millisecond) { // real processes, real time
+	const patience = time.Minute                                                      // several clusters may be starting beside it
+	for end := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) { // real processes, real time
 		if time.Now().After(end) {
-			t.Fatalf("after 30 s it is still not so that %s", what)
+			t.Fatalf("after %s it is still not so that %s", patience, what)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func AtOneMoment(t testing.TB, p *Process, n int) (*check.Verdict, time.Time) {
 		t.Fatal(err)
 	}
 	const creators, each = 16, 5 * time.Millisecond
-	moment := time.Now().Add(3*time.Second + time.Duration(n)*each).Truncate(time.Second).UTC()
+	moment := time.Now().Add(6*time.Second + time.Duration(n)*each).Truncate(time.Second).UTC()
 	schedule := fmt.Sprintf("%d %d %d * * *", moment.Second(), moment.Minute(), moment.Hour())
 	var creating sync.WaitGroup
 	for w := range creators {

@@ -103,6 +103,7 @@ func TestNetworkSplits(t *testing.T) {
 	}
 	n.Split(cluster.Pulled, []string{"n1"}, []string{"n2", "n3"})
 	late := newSpeaker(t, "n1", port)
+	until(t, "it has called", func() bool { return n.Between("n1", "n2") == 2 })
 	if a, b, c := n1.hears("late", never), n3.hears("three", soon), late.hears("hello", never); a != "" || b != "three" || c != "" {
 		t.Errorf("over a pulled cable n1 hears %q, n3 %q, and who called meanwhile %q", a, b, c)
 	}

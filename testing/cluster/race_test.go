@@ -32,14 +32,17 @@ func TestCancelRaces(t *testing.T) {
 		racing.Go(func() {
 			mine := p.Client(api.Admin)
 			// The cancel is sent later after each one that won, earlier after
-			// each that lost: half of them win on any machine.
-			const ahead, step = 50 * time.Millisecond, 500 * time.Microsecond
-			offset := time.Duration(0)
+			// each that lost: half of them win on any machine. An item is due when
+			// it has surely been created, by how long that took the last time.
+			const atLeast, step = 50 * time.Millisecond, 500 * time.Microsecond
+			ahead, offset := atLeast, time.Duration(0)
 			for n := w; n < races; n += clients {
-				due := time.Now().Add(ahead)
+				begun := time.Now()
+				due := begun.Add(ahead)
 				if !insist(t, mine, n, due, journal) {
 					return
 				}
+				ahead = max(atLeast, 3*time.Since(begun))
 				time.Sleep(time.Until(due.Add(offset)))
 				_, err := mine.CancelItem(t.Context(), api.Cancel{ID: itemID(n), Reason: "raced"})
 				if err == nil {

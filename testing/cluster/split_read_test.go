@@ -80,6 +80,7 @@ func TestReadsInASplit(t *testing.T) {
 		strong := at(p)
 		all.Go(func() { read(strong, true) }) // it appends: from now on plain ones wait for it
 		time.Sleep(readsFor / 4)
+		until(t, "the others change things", func() bool { return l.readsOf(user, p, from, time.Now()).changes > 0 })
 		to := time.Now()
 		network.Heal()
 		r.settled()

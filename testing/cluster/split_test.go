@@ -92,6 +92,7 @@ func (o *ordeal) split(kind string, p *cluster.Process) {
 	from := time.Now()
 	o.m.Network.Split(style, few, many)
 	time.Sleep(o.splitFor)
+	o.works(p, o.splitFor/4)
 	to := time.Now()
 	o.m.Network.Heal()
 	o.note(kind, p.Name, what, from, fmt.Sprintf("connections %s", style))
@@ -99,6 +100,19 @@ func (o *ordeal) split(kind string, p *cluster.Process) {
 	time.Sleep(time.Second)
 	stop()
 	o.sides(p, from, to)
+}
+
+// works waits until each node but the one that is cut off has changed something
+// lately: on a busy machine it may take longer to give that one up.
+func (o *ordeal) works(cut *cluster.Process, lately time.Duration) {
+	o.t.Helper()
+	for _, p := range o.m.Nodes {
+		until(o.t, "cut off from "+cut.Name+", "+p.Name+" changes things", func() bool {
+			return p == cut || slices.ContainsFunc(o.load.since(time.Now().Add(-lately)), func(op check.Op) bool {
+				return op.Node == p.Name && !op.Read && op.Outcome == check.Acknowledged
+			})
+		})
+	}
 }
 
 // contend has a caller at each node change and read the same user, by turns
@@ -142,11 +156,10 @@ func (o *ordeal) contend(user string) (stop func()) {
 }
 
 // sides judges what the two sides were told from the beginning of a split to its
-// end: the smaller one nothing but refusals and reads of what was, the larger one
-// works.
+// end: the smaller one nothing but refusals and reads of what was. How long the
+// larger one took to work again is told.
 func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
 	few := map[string]int{}
-	last := map[string]time.Time{} // change of each node's callers
 	for _, op := range o.load.since(from.Add(underway)) {
 		during := op.Returned.Before(to)
 		switch {
@@ -163,10 +176,6 @@ func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
 			if op.Outcome == check.Refused || op.Outcome == check.Acknowledged && kind != "plain read" {
 				o.t.Errorf("cut off from the others, %v was %v", &op, op.Outcome)
 			}
-		case !op.Read && op.Outcome == check.Acknowledged:
-			if op.Returned.After(last[op.Node]) {
-				last[op.Node] = op.Returned
-			}
 		}
 	}
 	told := make([]string, 0, len(few))
@@ -182,12 +191,8 @@ func (o *ordeal) sides(cut *cluster.Process, from, to time.Time) {
 		if p == cut {
 			continue
 		}
-		if at := last[p.Name]; at.Before(to.Add(-o.splitFor / 4)) {
-			o.t.Errorf("%s, of the larger side, changed nothing from %v after the split on", p.Name, at.Sub(from))
-		} else {
-			o.t.Logf("%s waited for its changes %v at most during the split, %v after it", p.Name,
-				o.gap(p, from, to).Round(10*time.Millisecond), o.gap(p, to, time.Now()).Round(10*time.Millisecond))
-		}
+		o.t.Logf("%s waited for its changes %v at most during the split, %v after it", p.Name,
+			o.gap(p, from, to).Round(10*time.Millisecond), o.gap(p, to, time.Now()).Round(10*time.Millisecond))
 	}
 }
 
@@ -215,9 +220,10 @@ func (o *ordeal) agree(v *check.Verdict, last uint64) {
 		return
 	}
 	for _, p := range o.m.Nodes {
-		if status, body := readyz(o.t, p); status != http.StatusOK {
-			o.t.Errorf("after it all %s says %d %s", p.Name, status, body)
-		}
+		until(o.t, "after it all "+p.Name+" is ready", func() bool { // what an auditor objects to never passes
+			status, _ := readyz(o.t, p)
+			return status == http.StatusOK
+		})
 	}
 	if os.Getenv("FAULTS") == "" {
 		return // each node has to be stopped for it
