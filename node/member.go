@@ -31,6 +31,8 @@ const (
 	leaveTimeout = 5 * time.Second
 	// stepDownTimeout bounds the handing over of NATS's leads.
 	stepDownTimeout = 3 * time.Second
+	// handOnTimeout bounds the handing over of Raft's lead.
+	handOnTimeout = time.Second
 	// pollEvery is how often is looked at what nothing tells of.
 	pollEvery = 10 * time.Millisecond
 	// againAfter is the pause before what the servers did not do is asked again.
@@ -263,8 +265,42 @@ func (n *Node) startCoordinator() error {
 	n.beside(func(ctx context.Context) { n.raft.Lead(ctx, n.coordinator.Duty) })
 	n.beside(func(ctx context.Context) { n.raft.Lead(ctx, n.remove) })
 	n.beside(n.watchRemoval)
+	n.later(n.handOn)
 	n.later(n.leave)
 	return nil
+}
+
+// handOn has another node lead Raft, while this one still answers: what only the
+// leader does goes on there during the rest of a stop.
+func (n *Node) handOn() {
+	if n.expulsion() != nil || !n.raft.IsLeader() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handOnTimeout)
+	defer cancel()
+	if err := n.raftTo(ctx, n.able()...); err != nil {
+		n.cfg.Logger.Info("raft's lead is handed on when this node has ended", "error", err)
+	}
+}
+
+// able are the other members that live and stay, sorted.
+func (n *Node) able() []string {
+	state := n.raft.State()
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(state.Members)), func(name string) bool {
+		return name == n.cfg.name() || state.Leaving[name] || !n.alive(name)
+	})
+}
+
+// raftTo has the first of the named that can lead Raft do so. One that has just
+// joined has no vote yet.
+func (n *Node) raftTo(ctx context.Context, able ...string) error {
+	err := errors.New("no other node is alive")
+	for _, name := range able {
+		if err = n.raft.Transfer(ctx, name); !errors.Is(err, cluster.ErrRefused) {
+			break
+		}
+	}
+	return err
 }
 
 // leave gives everything to the others.

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -59,12 +58,9 @@ func (m *members) Transfer(ctx context.Context, to string) (answer api.Transferr
 	if refused := m.current(ctx); refused != nil {
 		return answer, refused
 	}
-	state, own := m.node.raft.State(), m.node.cfg.name()
-	able := slices.DeleteFunc(slices.Sorted(maps.Keys(state.Members)), func(name string) bool {
-		return name == own || state.Leaving[name] || !m.node.alive(name)
-	})
+	own, able := m.node.cfg.name(), m.node.able()
 	if to != "" {
-		if refused := m.known(state, to, "to"); refused != nil {
+		if refused := m.known(m.node.raft.State(), to, "to"); refused != nil {
 			return answer, refused
 		}
 		switch {
@@ -75,12 +71,7 @@ func (m *members) Transfer(ctx context.Context, to string) (answer api.Transferr
 		}
 		able = []string{to}
 	}
-	err := errors.New("no other node is alive")
-	for _, name := range able { // one that has just joined has no vote yet
-		if err = m.node.raft.Transfer(ctx, name); !errors.Is(err, cluster.ErrRefused) {
-			break
-		}
-	}
+	err := m.node.raftTo(ctx, able...)
 	switch {
 	case len(able) == 0:
 		return answer, api.Errorf(api.IllegalTransition, "to", "%v: start another one first", err)

@@ -143,7 +143,18 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	}
 
-	// 7. Callers: the API, then HTTP.
+	// 7. A stream with holes is not served, and who has heard no executors yet can
+	// neither check code nor decide.
+	if err := n.awaitScrub(scrubbed); err != nil {
+		return err
+	}
+	if n.cfg.Cluster != nil {
+		if err := n.scheduler.WaitHeard(ctx); err != nil {
+			return err
+		}
+	}
+
+	// 8. Callers: the API, then HTTP.
 	if err := n.startService(ctx); err != nil {
 		return err
 	}
@@ -151,7 +162,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 
-	// 8. The others may know where we are, and give us our share. Whoever sees us
+	// 9. The others may know where we are, and give us our share. Whoever sees us
 	// ready may stop another: our copy of the log must be worth as much as its.
 	if err := n.waitCurrent(ctx); err != nil {
 		return err
@@ -161,11 +172,6 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.beside(n.raiseLowWater)
 	if err := n.startCoordinator(); err != nil {
-		return err
-	}
-
-	// 9. A stream with holes is not served.
-	if err := n.awaitScrub(scrubbed); err != nil {
 		return err
 	}
 	n.started.Store(true)

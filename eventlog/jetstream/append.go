@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
@@ -15,6 +16,9 @@ import (
 
 // wrongLast is the server's code for an expectation that was not met.
 const wrongLast = 10071
+
+// leaderlessMin is the first pause before a request that nobody took is made again.
+const leaderlessMin = 10 * time.Millisecond
 
 // puback is the server's answer to an append.
 type puback struct {
@@ -40,9 +44,7 @@ func (e *apiError) Error() string {
 func (l *Log) Append(ctx context.Context, lane string, expect eventlog.Expect, id string, body []byte) (uint64, error) {
 	try, cancel := context.WithTimeout(ctx, l.cfg.AppendTimeout)
 	defer cancel()
-	try, end := l.elections.term(try)
-	defer end()
-	reply, err := l.nc.RequestMsgWithContext(try, &nats.Msg{
+	reply, err := l.offer(try, &nats.Msg{
 		Subject: l.lanes + lane,
 		Header:  l.header(expect, id),
 		Data:    body,
@@ -65,6 +67,30 @@ func (l *Log) Append(ctx context.Context, lane string, expect eventlog.Expect, i
 		return 0, unknown(fmt.Errorf("acknowledged by stream %q at sequence %d", ack.Stream, ack.Seq))
 	}
 	return ack.Seq, nil
+}
+
+// offer asks the stream's leader to store. While there is none, nobody has the request:
+// it is made again as soon as one is elected, and now and then, since that may be
+// said a moment before it listens.
+func (l *Log) offer(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	for pause := leaderlessMin; ; {
+		term, end := l.elections.term(ctx)
+		reply, err := l.nc.RequestMsgWithContext(term, m)
+		if l.elections == nil || !errors.Is(err, nats.ErrNoResponders) {
+			end()
+			return reply, err
+		}
+		select {
+		case <-term.Done():
+			pause = leaderlessMin
+		case <-time.After(pause):
+			pause *= 2
+		}
+		end()
+		if ctx.Err() != nil {
+			return nil, err
+		}
+	}
 }
 
 // header is that of a commit.

@@ -175,3 +175,37 @@ func TestTwoGeneses(t *testing.T) {
 		t.Errorf("the other: %v, want occupied", err)
 	}
 }
+
+// What nobody took, since nobody leads the stream, is offered to the next leader as
+// soon as there is one.
+func TestAnAppendWaitsForTheNextLeader(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, startServer(t, t.TempDir()))
+	l := &Log{nc: nc, stream: "LED", lanes: "led.", cfg: Config{AppendTimeout: 20 * time.Second}.WithDefaults()}
+	var err error
+	if l.elections, err = watchElections(nc, l.stream); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		seq uint64
+		err error
+		at  time.Time
+	}
+	done := make(chan result, 1)
+	go func() {
+		seq, err := l.Append(t.Context(), "n1", eventlog.Expect{}, "waits", []byte("[]"))
+		done <- result{seq, err, time.Now()}
+	}()
+	// By now it asks again each second and a quarter: the last time a little ago.
+	time.Sleep(1400 * time.Millisecond)
+	if _, err := nc.Subscribe("led.n1", func(m *nats.Msg) { _ = m.Respond([]byte(`{"stream":"LED","seq":7}`)) }); err != nil {
+		t.Fatal(err)
+	}
+	elected := time.Now()
+	if err := nc.Publish(electedPrefix+"LED", nil); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-done; r.err != nil || r.seq != 7 || r.at.Sub(elected) > time.Second {
+		t.Errorf("%s after the election: sequence %d, %v", r.at.Sub(elected), r.seq, r.err)
+	}
+}

@@ -91,10 +91,10 @@ func TestAFlippedBitIsFound(t *testing.T) {
 			if n != at-1 {
 				t.Errorf("delivered %d before it, want %d", n, at-1)
 			}
-			_, err = l.Scrub(t.Context(), 1)
+			_, err = l.Scrub(t.Context(), 1, atOnce)
 			damaged(t, "scrub", err)
 			damaged(t, "integrity", l.Integrity(t.Context(), at))
-			if _, err := l.Scrub(t.Context(), at+1); err != nil {
+			if _, err := l.Scrub(t.Context(), at+1, atOnce); err != nil {
 				t.Errorf("behind the damage all is well, but: %v", err)
 			}
 		})
@@ -235,7 +235,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 		if err := l.Integrity(t.Context(), 100); err != nil {
 			t.Error(err)
 		}
-		last, err := l.Scrub(t.Context(), 0)
+		last, err := l.Scrub(t.Context(), 0, atOnce)
 		if last != 100 || err != nil {
 			t.Errorf("scrubbed to %d, %v", last, err)
 		}

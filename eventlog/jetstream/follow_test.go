@@ -202,7 +202,7 @@ func TestACutFrontIsNotDamage(t *testing.T) {
 		t.Errorf("from before the cut: got %v, want not found", err)
 	}
 	follow(t.Context(), l, 6).until(t, last)
-	if n, err := l.Scrub(t.Context(), 1); n != last || err != nil {
+	if n, err := l.Scrub(t.Context(), 1, atOnce); n != last || err != nil {
 		t.Errorf("scrub: %d, %v", n, err)
 	}
 	put(t, l, "n1", last, 1)

@@ -60,8 +60,9 @@ func (l *Log) whole(ctx context.Context, remembered uint64) error {
 
 // Scrub reads every message from seq to the last and returns the sequence that
 // it came to; ErrDamaged if one of them cannot be read. It takes as long as a
-// replay does.
-func (l *Log) Scrub(ctx context.Context, seq uint64) (uint64, error) {
+// replay does, and as pace, which is called after each of them, makes it wait; an
+// error of pace ends it.
+func (l *Log) Scrub(ctx context.Context, seq uint64, pace func() error) (uint64, error) {
 	info, err := l.Info(ctx)
 	if err != nil {
 		return 0, err
@@ -76,7 +77,7 @@ func (l *Log) Scrub(ctx context.Context, seq uint64) (uint64, error) {
 		if m.Seq >= info.LastSeq {
 			return errEnd
 		}
-		return nil
+		return pace()
 	})
 	if !errors.Is(err, errEnd) {
 		return 0, err

@@ -24,8 +24,11 @@ type beat struct {
 	Age int64 `json:"age"`
 }
 
-// beatNow gives a sign of life.
+// beatNow gives a sign of life. They go out in the order in which they came to be:
+// after one that says that the node leaves, none says that it does not.
 func (c *Coordinator) beatNow() {
+	c.beating.Lock()
+	defer c.beating.Unlock()
 	c.mu.Lock()
 	b := beat{
 		Node: c.cfg.Node, Process: c.cfg.Process, Leaving: c.leaving,

@@ -19,6 +19,8 @@ type Coordinator struct {
 	cfg  Config
 	born time.Time
 
+	beating sync.Mutex // held while a sign of life is made and sent
+
 	mu      sync.Mutex // guards what follows
 	ears    ears
 	clocks  clocks

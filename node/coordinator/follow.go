@@ -27,7 +27,7 @@ func (c *Coordinator) followPlan(ctx context.Context) {
 			return
 		}
 		member = still // one that joins is not yet
-		if err := c.followOnce(ctx, state.Plan); err != nil && ctx.Err() == nil {
+		if err := c.followOnce(ctx, state.Plan); err != nil && !errors.Is(err, scheduler.ErrStopped) && ctx.Err() == nil {
 			c.cfg.Logger.Warn("partitions could not be given away; trying again", "node", c.cfg.Node, "error", err)
 		}
 	})
@@ -63,7 +63,8 @@ func (c *Coordinator) onlyReady(to map[string][]int) {
 	maps.DeleteFunc(to, func(node string, _ []int) bool { return !c.ears.takes(node, now) })
 }
 
-// give moves partitions of ours, and passes over those that went already.
+// give moves partitions of ours, and passes over those that went already. It is
+// ErrStopped when this node decides nothing any more.
 func (c *Coordinator) give(ctx context.Context, to string, partitions []int) error {
 	limited, cancel := context.WithTimeout(ctx, c.cfg.MovePatience)
 	defer cancel()
@@ -72,7 +73,7 @@ func (c *Coordinator) give(ctx context.Context, to string, partitions []int) err
 	case err == nil:
 		c.cfg.Logger.Info("partitions were given away", "node", c.cfg.Node, "to", to, "partitions", len(partitions))
 		return nil
-	case errors.Is(err, scheduler.ErrNotOwned), errors.Is(err, scheduler.ErrStopped):
+	case errors.Is(err, scheduler.ErrNotOwned):
 		return nil
 	case errors.Is(err, scheduler.ErrUnknownNode):
 		return nil // its opening is not folded here yet
@@ -85,6 +86,9 @@ func names(to map[string][]int) []string { return slices.Sorted(maps.Keys(to)) }
 
 // beginGiving waits for the one place of who gives; false if ctx ended first.
 func (c *Coordinator) beginGiving(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
 	select {
 	case c.giving <- struct{}{}:
 		return true

@@ -2,17 +2,21 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/belfryhq/belfry/node/cluster"
+	"github.com/belfryhq/belfry/node/scheduler"
 )
 
 // Leave says that this node will stop and gives all its partitions to the others
 // that are ready, evenly, without waiting for a plan. It returns when the log
-// holds the moves and nothing came meanwhile, or with ctx's error; then whoever
-// finds the node gone takes the rest. With nobody to give to it returns at once.
+// holds the moves and nothing came meanwhile, or with ctx's error, or with
+// scheduler.ErrStopped at once where the node decides nothing any more; then
+// whoever finds the node gone takes the rest. With nobody to give to it returns at
+// once.
 // Call it between Start and Stop.
 func (c *Coordinator) Leave(ctx context.Context) error {
 	c.mu.Lock()
@@ -20,7 +24,7 @@ func (c *Coordinator) Leave(ctx context.Context) error {
 	c.mu.Unlock()
 	c.beatNow()
 	if !c.beginGiving(ctx) {
-		return c.left(ctx)
+		return c.left(context.Cause(ctx))
 	}
 	defer c.endGiving()
 	if len(c.others()) > 0 {
@@ -41,13 +45,16 @@ func (c *Coordinator) Leave(ctx context.Context) error {
 		default:
 			quiet = false
 			for _, node := range names(to) {
-				if err := c.give(ctx, node, to[node]); err != nil && ctx.Err() == nil {
+				switch err := c.give(ctx, node, to[node]); {
+				case errors.Is(err, scheduler.ErrStopped):
+					return c.left(err)
+				case err != nil && ctx.Err() == nil:
 					c.cfg.Logger.Warn("partitions could not be given away; trying again", "node", c.cfg.Node, "error", err)
 				}
 			}
 		}
 		if !c.wait(ctx, c.cfg.Beat) {
-			return c.left(ctx)
+			return c.left(context.Cause(ctx))
 		}
 	}
 }
@@ -63,12 +70,12 @@ func (c *Coordinator) wait(ctx context.Context, d time.Duration) bool {
 }
 
 // left is the error of a node that leaves with partitions; nil if it has none.
-func (c *Coordinator) left(ctx context.Context) error {
+func (c *Coordinator) left(cause error) error {
 	n := count(c.cfg.Mover.Owners())[c.cfg.Node]
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d partitions could not be given away in time; the other nodes take them when this one is gone: %w", n, context.Cause(ctx))
+	return fmt.Errorf("%d partitions could not be given away; the other nodes take them when this one is gone: %w", n, cause)
 }
 
 // others are the nodes to which one that leaves gives.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/belfryhq/belfry/node/cluster"
 	"github.com/belfryhq/belfry/node/coordinator"
+	"github.com/belfryhq/belfry/node/scheduler"
 )
 
 // Who leaves has given everything away when Leave returns, the leader, too, and
@@ -81,9 +82,25 @@ func TestALeavingThatIsCutShort(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		n2 := st.node("n2")
-		n2.Fail(errors.New("its log is gone"))
 		if err := n2.Leave(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("it left: %v", err)
+		}
+		n2.stop()
+		time.Sleep(silence + 2*beat)
+		st.node("n1").even("n1")
+		st.end("n1")
+	})
+}
+
+// Who decides nothing any more cannot give, and does not try until its time is
+// over: the others wait for its last sign of life.
+func TestWhoDecidesNothingLeavesAtOnce(t *testing.T) {
+	bubble(t, []string{"n1", "n2"}, func(t *testing.T, st *stage) {
+		n2, began := st.node("n2"), time.Now()
+		n2.Fail(errors.New("its log is gone"))
+		<-n2.Scheduler.Done()
+		if err := n2.Leave(t.Context()); !errors.Is(err, scheduler.ErrStopped) || time.Since(began) > beat {
+			t.Errorf("it left after %s: %v", time.Since(began), err)
 		}
 		n2.stop()
 		time.Sleep(silence + 2*beat)

@@ -72,7 +72,10 @@ var errOccupied = errors.New("another message holds the commit's place")
 // outcome is unknown, until it is acknowledged or another message holds its
 // place (errOccupied). Unknown is never taken for failed.
 func (s *Scheduler) store(ctx context.Context, lane string, expect eventlog.Expect, id string, body []byte) (uint64, error) {
-	defer s.stats.unknownSince.Store(0)
+	own := lane == s.cfg.Node // of another's lane readiness says nothing
+	if own {
+		defer s.stats.unknownSince.Store(0)
+	}
 	backoff := 10 * time.Millisecond
 	for {
 		started := time.Now()
@@ -87,7 +90,7 @@ func (s *Scheduler) store(ctx context.Context, lane string, expect eventlog.Expe
 				return seq, err
 			}
 		}
-		if s.stats.unknownSince.CompareAndSwap(0, time.Now().UnixMilli()) {
+		if own && s.stats.unknownSince.CompareAndSwap(0, time.Now().UnixMilli()) {
 			s.log.Warn("the outcome of an append is unknown; trying again", "error", err)
 		}
 		select {

@@ -24,6 +24,7 @@ type executor struct {
 	joined                          bool // that was said; it is asked anew whenever partitions move
 	leaving                         bool // it said so: another incarnation may follow at once
 	asking                          bool
+	question                        int // the number of the last one; answers to others came late
 	code                            map[codeKey]struct{}
 	marks                           map[int][]*attempt // partition → attempts in the order of their claims
 }
@@ -92,6 +93,7 @@ func (s *Scheduler) listen() error {
 		}
 		s.unsub = append(s.unsub, stop)
 	}
+	s.listening = time.Now()
 	return nil
 }
 
@@ -137,8 +139,8 @@ func (m announced) handle(s *Scheduler) {
 	if e.leaving = a.Leaving; e.leaving {
 		e.window = 0
 	}
-	if e.connection != a.Connection { // what was on its way to it may be lost
-		e.known, e.connection = false, a.Connection
+	if e.connection != a.Connection { // what was on its way to it may be lost, a question, too
+		e.known, e.asking, e.connection = false, false, a.Connection
 	}
 	if !e.known {
 		s.ask(e)
@@ -169,12 +171,13 @@ func (s *Scheduler) ask(e *executor) {
 		return
 	}
 	e.asking = true
+	e.question++
 	question := wire.Ask{Owner: s.cfg.Node, Stream: s.cfg.Stream, Incarnation: e.incarnation, Epochs: s.ownEpochs()}
-	name, incarnation, epochs := e.name, e.incarnation, s.epochs
+	name, incarnation, number, epochs, begun := e.name, e.incarnation, e.question, s.epochs, time.Now()
 	s.loops.Go(func() {
 		ctx, cancel := s.within(s.cfg.AnnounceEvery)
 		defer cancel()
-		reply := asked{name: name, incarnation: incarnation, epochs: epochs}
+		reply := asked{name: name, incarnation: incarnation, question: number, epochs: epochs, begun: begun}
 		body, err := json.Marshal(question)
 		if err == nil {
 			body, err = s.cfg.Bus.Request(ctx, s.cfg.Prefix.ExecSubject(name, wire.VerbAsk), body)
@@ -189,17 +192,23 @@ func (s *Scheduler) ask(e *executor) {
 
 type asked struct {
 	name, incarnation string
+	question          int // its number
 	epochs            int // what we owned when we asked
+	begun             time.Time
 	answer            wire.Announce
 	err               error
 }
 
 func (m asked) handle(s *Scheduler) {
 	e := s.execs[m.name]
-	if e == nil || e.incarnation != m.incarnation {
+	if e == nil || e.incarnation != m.incarnation || e.question != m.question {
 		return
 	}
 	e.asking = false
+	if m.err != nil && e.seen.After(m.begun) {
+		s.ask(e) // it lives, and the question or the answer was lost
+		return
+	}
 	if m.epochs != s.epochs || m.err == nil && m.answer.Connection < e.connection {
 		s.ask(e) // partitions have moved meanwhile, or it was lost and came back
 		return

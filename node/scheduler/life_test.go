@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -205,6 +206,53 @@ func TestARunLostWithTheConnectionIsSentAgainAtOnce(t *testing.T) {
 		_ = e.bus.Publish(wire.DefaultPrefix.AnnounceSubject(e.name), body)
 		time.Sleep(100 * time.Millisecond)
 	})
+}
+
+// A question that is lost is asked again as soon as the executor is known to live:
+// with the next sign of life over another connection, or, if there was one over the
+// same, when the answer has been waited for.
+func TestALostQuestionIsAskedAgainAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		reconnects bool
+		within     time.Duration
+	}{"with its connection": {true, 0}, "by itself": {false, wire.AnnounceEvery}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := newStage(t, memlog.Faults{})
+				st.boot()
+				defer st.Stop()
+				e := st.executor("local", "i1", 2, succeed(time.Millisecond))
+				defer e.kill()
+				time.Sleep(100 * time.Millisecond) // it is known by now
+				sign := func(mute int, reconnects bool) {
+					e.mu.Lock()
+					if e.silent, e.mute = true, mute; reconnects { // no other sign of life follows
+						e.lost++
+					}
+					body := e.sign()
+					e.mu.Unlock()
+					_ = e.bus.Publish(wire.DefaultPrefix.AnnounceSubject(e.name), body)
+				}
+				sign(1, true)
+				time.Sleep(100 * time.Millisecond)
+				sign(0, c.reconnects)
+				time.Sleep(c.within + time.Millisecond)
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				defer cancel()
+				if err := st.WaitExecutor(ctx, "local"); err != nil {
+					t.Errorf("it is not known: %v", err)
+				}
+				time.Sleep(2 * wire.AnnounceEvery) // the answer to the lost one is not waited for any more
+				synctest.Wait()
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				if asked := len(e.asked); asked != 3 {
+					t.Errorf("asked %d times", asked)
+				}
+			})
+		})
+	}
 }
 
 // theFirstRunIsLost tells of one that is to have been sent twice and claimed once

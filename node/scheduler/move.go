@@ -33,7 +33,12 @@ var (
 func (s *Scheduler) GiveAway(ctx context.Context, to string, partitions []int) error {
 	m := &handOver{to: to, partitions: partitions, done: make(chan struct{})}
 	if refused := s.hand(ctx, m); refused != nil {
-		return refused
+		select {
+		case <-s.stopped:
+			return ErrStopped
+		default:
+			return refused
+		}
 	}
 	select {
 	case <-m.done:

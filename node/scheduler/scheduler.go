@@ -46,7 +46,8 @@ type Scheduler struct {
 	waiters    map[string][]chan struct{} // for the end of runs
 	watchers   map[string][]chan struct{} // for whatever happens to runs
 	awaited    []executorAwaited
-	listened   time.Time // since when we hear executors
+	listening  time.Time // since when we hear executors
+	listened   time.Time // and since when without a break
 	kept       time.Time // when we last kept house
 	tellBy     time.Time // when a demand is to follow; zero: none is
 	watchedSeq uint64    // the last sequence that the server told

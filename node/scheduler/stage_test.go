@@ -261,6 +261,7 @@ type executor struct {
 	drop     func(wire.Run) bool // messages that never arrive
 	silent   bool
 	lost     int // how often its connection was
+	mute     int // how many questions are still left without an answer
 	stops    []func()
 	quit     chan struct{}
 	killed   sync.Once
@@ -338,8 +339,12 @@ func (e *executor) ask(body []byte) {
 	_ = json.Unmarshal(body, &a)
 	e.mu.Lock()
 	e.asked = append(e.asked, a)
-	answer := e.sign()
+	answer, mute := e.sign(), e.mute
+	e.mute = max(0, mute-1)
 	e.mu.Unlock()
+	if mute > 0 {
+		return
+	}
 	_ = e.bus.Publish("answer:"+wire.DefaultPrefix.ExecSubject(e.name, wire.VerbAsk), answer)
 }
 

@@ -22,7 +22,8 @@ type Status struct {
 	OldestDue  eventlog.Time
 }
 
-// Status looks at the present moment; it is empty if that is not to be had.
+// Status looks at the present moment; it is empty, its Items nil, if that is not to
+// be had.
 func (s *Scheduler) Status(ctx context.Context) Status {
 	answer := make(chan Status, 1)
 	if refused := s.hand(ctx, statusAsked(answer)); refused != nil {
@@ -78,15 +79,32 @@ func (s *Scheduler) Owners() (names [eventlog.Partitions]string) {
 	return names
 }
 
-// Executor finds a live executor of a pool, for a check of code.
-func (s *Scheduler) Executor(ctx context.Context, pool string) (name string, found bool) {
+// Executors are the live executors of a pool, for a check of code.
+func (s *Scheduler) Executors(ctx context.Context, pool string) (names []string) {
 	for _, e := range s.Status(ctx).Executors {
 		if e.Pool == pool && e.Alive {
-			return e.Name, true
+			names = append(names, e.Name)
 		}
 	}
-	return "", false
+	return names
 }
+
+// WaitHeard returns when each executor that is alive has had the time to be heard
+// since Start: one of their signs of life, and a bit. Who owns partitions before
+// that has nobody to give their runs to.
+func (s *Scheduler) WaitHeard(ctx context.Context) error {
+	select {
+	case <-time.After(time.Until(s.listening.Add(s.cfg.AnnounceEvery * heardPercent / 100))):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.stopped:
+		return ErrStopped
+	}
+}
+
+// heardPercent of the time between two signs of life brings one of each.
+const heardPercent = 110
 
 // WaitExecutor returns when an executor of this name can be given runs.
 func (s *Scheduler) WaitExecutor(ctx context.Context, name string) error {

@@ -76,6 +76,9 @@ func (s *Service) clusterStatus(ctx context.Context, r *request) (any, *api.Erro
 		return nil, refused
 	}
 	st := s.cfg.Scheduler.Status(ctx)
+	if st.Items == nil {
+		return nil, api.Errorf(api.Unavailable, "", "the node is stopping, or has too much to do to say how it is: try again")
+	}
 	answer := api.ClusterStatus{
 		Nodes: []api.NodeStatus{}, Executors: st.Executors, Items: st.Items,
 		Limits: api.ListLimits(wire.ResultBytesMax, wire.OutputBytesMax),

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 
@@ -92,19 +93,26 @@ func (s *Service) withCode(ctx context.Context, r *request, c command.Command, n
 	return doDefinition(ctx, s, r, functions(), c)
 }
 
-// checkCode asks Python on the function's pool.
+// checkCode asks Python on the function's pool: an executor of it that is there.
 func (s *Service) checkCode(ctx context.Context, name, pool, code string) *api.Error {
-	executor, found := s.cfg.Scheduler.Executor(ctx, pool)
-	if !found {
+	executors := s.cfg.Scheduler.Executors(ctx, pool)
+	if len(executors) == 0 {
 		return api.Errorf(api.Unavailable, "pool", "no executor of pool %q is alive to check the code: start one, or choose another pool", pool)
 	}
 	body, err := json.Marshal(wire.Check{Name: name, Code: code})
 	if err != nil {
 		return api.Errorf(api.Invalid, "code", "the code cannot be sent: %v", err)
 	}
-	question := nats.NewMsg(s.cfg.Prefix.ExecSubject(executor, wire.VerbCheck))
-	question.Data = body
-	reply, err := s.cfg.Node.RequestMsgWithContext(ctx, question)
+	var executor string
+	var reply *nats.Msg
+	for _, executor = range executors {
+		question := nats.NewMsg(s.cfg.Prefix.ExecSubject(executor, wire.VerbCheck))
+		question.Data = body
+		reply, err = s.cfg.Node.RequestMsgWithContext(ctx, question)
+		if !errors.Is(err, nats.ErrNoResponders) {
+			break // the others have just ended
+		}
+	}
 	if err != nil {
 		return api.Errorf(api.Unavailable, "code", "executor %s did not check the code in time: try again", executor)
 	}

@@ -181,6 +181,22 @@ def execute(current_user, **kwargs):
 	cluster.Judge(t, p.Conn())
 }
 
+// Code is checked by an executor that is there, not by one that was killed a moment
+// ago.
+func TestCodeIsCheckedByWhoIsThere(t *testing.T) {
+	t.Parallel()
+	p := node(t)
+	killed := start(p.Executor("one", "--pool", "pair"))
+	start(p.Executor("two", "--pool", "pair"))
+	createIn(t, p.Client(api.Admin), "pair", "before", gateCode)
+	killed.Kill()
+	answer, err := p.Conn().Request("belfry.api.admin.function.create",
+		[]byte(`{"name":"after","pool":"pair","code":"def execute(current_user, **kwargs):\n    return 1\n"}`), 30*time.Second)
+	if err != nil || !strings.Contains(string(answer.Data), `"name":"after"`) {
+		t.Fatalf("%v: %s", err, answer.Data)
+	}
+}
+
 // An executor that is killed loses its attempt; another one of the pool takes the
 // run up.
 func TestAKilledExecutorLosesNothing(t *testing.T) {
