@@ -79,25 +79,37 @@ func (n *Node) whole(ctx context.Context, remembered uint64) error {
 
 // scrub reads the whole log once: a message that a disk has spoiled is found
 // out only by reading it. Its error is ErrDamaged. In a cluster the others work
-// meanwhile, and with one of them whoever reads: it takes a fifth of the time, and
-// a connection of its own, so that nothing waits behind what it is sent.
+// meanwhile: it works a fifth of the time, on a connection of its own, so that
+// nothing waits behind what it is sent.
 func (n *Node) scrub(ctx context.Context) error {
+	err := n.readAll(ctx)
+	switch {
+	case errors.Is(err, eventlog.ErrDamaged):
+		return err
+	case err != nil && ctx.Err() == nil:
+		n.cfg.Logger.Warn("the event stream was not read to its end: damage in it is found when it is read", "error", err)
+	}
+	return nil
+}
+
+func (n *Node) readAll(ctx context.Context) error {
 	log, pace := n.log, func() error { return nil }
 	if n.cfg.Cluster != nil {
 		nc, err := n.nats.NodeConn("scrub")
 		if err != nil {
-			return nil // stopped
+			return err
 		}
 		defer nc.Close()
-		if log, err = eventstream.Open(ctx, nc, n.streamConfig()); err != nil {
-			return nil // it was opened a moment ago: who reads next will say
+		if err := n.patiently(ctx, "read the whole event stream", func() error {
+			log, err = eventstream.Open(ctx, nc, n.streamConfig())
+			return err
+		}); err != nil {
+			return err
 		}
 		pace = restful(ctx)
 	}
-	if _, err := log.Scrub(ctx, 1, pace); errors.Is(err, eventlog.ErrDamaged) {
-		return err
-	}
-	return nil // read to the end, or stopped
+	_, err := log.Scrub(ctx, 1, pace)
+	return err
 }
 
 const (

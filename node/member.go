@@ -273,22 +273,27 @@ func (n *Node) startCoordinator() error {
 // handOn has another node lead Raft, while this one still answers: what only the
 // leader does goes on there during the rest of a stop.
 func (n *Node) handOn() {
-	if n.expulsion() != nil || !n.raft.IsLeader() {
+	able := n.able()
+	if n.expulsion() != nil || !n.raft.IsLeader() || len(able) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOnTimeout)
 	defer cancel()
-	if err := n.raftTo(ctx, n.able()...); err != nil {
+	if err := n.raftTo(ctx, able...); err != nil {
 		n.cfg.Logger.Info("raft's lead is handed on when this node has ended", "error", err)
 	}
 }
 
 // able are the other members that live and stay, sorted.
-func (n *Node) able() []string {
+func (n *Node) able() (names []string) {
 	state := n.raft.State()
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(state.Members)), func(name string) bool {
-		return name == n.cfg.name() || state.Leaving[name] || !n.alive(name)
-	})
+	for _, other := range n.coordinator.Status().Nodes {
+		_, member := state.Members[other.Name]
+		if member && other.Name != n.cfg.name() && other.Alive && !other.Leaving && !state.Leaving[other.Name] {
+			names = append(names, other.Name)
+		}
+	}
+	return names
 }
 
 // raftTo has the first of the named that can lead Raft do so. One that has just

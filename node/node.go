@@ -63,8 +63,8 @@ const (
 	// gonePatience is how long the servers of a cluster may say that they know no
 	// stream before it is believed: longer than they take to elect who leads.
 	gonePatience = 15 * time.Second
-	// scrubPatience is how long a start waits for all messages to be read:
-	// some 300,000. Those of a longer log are read while it serves.
+	// scrubPatience is how long a start waits for all messages to be read: some
+	// 300,000, in a cluster 60,000. Those of a longer log are read while it serves.
 	scrubPatience = time.Second
 )
 
@@ -137,21 +137,13 @@ func (n *Node) start(ctx context.Context) error {
 	}
 
 	// 6. Our own executor, over the same wire as any other.
-	if !n.cfg.NoExec {
-		if err := n.startExecutor(ctx, runtime); err != nil {
-			return err
-		}
-	}
-
-	// 7. A stream with holes is not served, and who has heard no executors yet can
-	// neither check code nor decide.
-	if err := n.awaitScrub(scrubbed); err != nil {
+	if err := n.startExecutor(ctx, runtime); err != nil {
 		return err
 	}
-	if n.cfg.Cluster != nil {
-		if err := n.scheduler.WaitHeard(ctx); err != nil {
-			return err
-		}
+
+	// 7. A stream with holes is not served.
+	if err := n.awaitScrub(scrubbed); err != nil {
+		return err
 	}
 
 	// 8. Callers: the API, then HTTP.
@@ -291,7 +283,23 @@ func (n *Node) startScheduler(ctx context.Context, stream cluster.Stream) error 
 	return n.raft.StreamCreated(ctx, stream.ID)
 }
 
+// startExecutor starts the node's own executor, if it has one, and returns when
+// executors are known: without them there is nobody to give runs to, or to check
+// code. In a cluster they are there already, and announce themselves; a node alone
+// is what those of its own look for.
 func (n *Node) startExecutor(ctx context.Context, runtime exec.Runtime) error {
+	if !n.cfg.NoExec {
+		if err := n.startOwnExecutor(ctx, runtime); err != nil {
+			return err
+		}
+	}
+	if n.cfg.Cluster == nil {
+		return nil
+	}
+	return n.scheduler.WaitHeard(ctx)
+}
+
+func (n *Node) startOwnExecutor(ctx context.Context, runtime exec.Runtime) error {
 	nc, err := n.nats.ExecutorConn(n.cfg.name())
 	if err != nil {
 		return err

@@ -69,9 +69,9 @@ func (l *Log) Append(ctx context.Context, lane string, expect eventlog.Expect, i
 	return ack.Seq, nil
 }
 
-// offer asks the stream's leader to store. While there is none, nobody has the request:
-// it is made again as soon as one is elected, and now and then, since that may be
-// said a moment before it listens.
+// offer asks the stream's leader to store. Where several servers elect one and there
+// is none, nobody has the request: it is made again as soon as one is elected, and
+// now and then, since that may be said a moment before it listens.
 func (l *Log) offer(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	for pause := leaderlessMin; ; {
 		term, end := l.elections.term(ctx)

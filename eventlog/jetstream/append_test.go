@@ -196,8 +196,9 @@ func TestAnAppendWaitsForTheNextLeader(t *testing.T) {
 		seq, err := l.Append(t.Context(), "n1", eventlog.Expect{}, "waits", []byte("[]"))
 		done <- result{seq, err, time.Now()}
 	}()
-	// By now it asks again each second and a quarter: the last time a little ago.
-	time.Sleep(1400 * time.Millisecond)
+	// It offers after 0.63 and 1.27 s, and next after 2.55 s: now nothing is due for
+	// more than a second.
+	time.Sleep(1300 * time.Millisecond) // a real server, real time
 	if _, err := nc.Subscribe("led.n1", func(m *nats.Msg) { _ = m.Respond([]byte(`{"stream":"LED","seq":7}`)) }); err != nil {
 		t.Fatal(err)
 	}

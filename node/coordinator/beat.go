@@ -27,8 +27,8 @@ type beat struct {
 // beatNow gives a sign of life. They go out in the order in which they came to be:
 // after one that says that the node leaves, none says that it does not.
 func (c *Coordinator) beatNow() {
-	c.beating.Lock()
-	defer c.beating.Unlock()
+	c.beating <- struct{}{}
+	defer func() { <-c.beating }()
 	c.mu.Lock()
 	b := beat{
 		Node: c.cfg.Node, Process: c.cfg.Process, Leaving: c.leaving,

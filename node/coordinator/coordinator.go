@@ -19,8 +19,6 @@ type Coordinator struct {
 	cfg  Config
 	born time.Time
 
-	beating sync.Mutex // held while a sign of life is made and sent
-
 	mu      sync.Mutex // guards what follows
 	ears    ears
 	clocks  clocks
@@ -33,6 +31,7 @@ type Coordinator struct {
 	spared    map[string]time.Time // by Duty: until when nothing is taken from a node
 	strangers map[string]time.Time // by Duty: since when a node that owns is no member
 
+	beating chan struct{} // holds a token while a sign of life is made and sent
 	giving  chan struct{} // holds a token while something is given away
 	removed chan struct{} // closed when ErrRemoved holds
 
@@ -53,7 +52,7 @@ func New(cfg Config) (*Coordinator, error) {
 		ears:   ears{silence: cfg.Silence, gapMax: cfg.GapMax, nodes: map[string]sign{}, ended: map[string]bool{}},
 		clocks: clocks{off: cfg.ClockOff, apart: cfg.Beat / 2, stale: cfg.Silence, samples: map[string]*samples{}},
 		spared: map[string]time.Time{}, strangers: map[string]time.Time{},
-		giving: make(chan struct{}, 1), removed: make(chan struct{}),
+		beating: make(chan struct{}, 1), giving: make(chan struct{}, 1), removed: make(chan struct{}),
 	}, nil
 }
 

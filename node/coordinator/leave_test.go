@@ -48,6 +48,25 @@ func TestWhoLeavesOwnsNothing(t *testing.T) {
 	}
 }
 
+// A sign of life that was on its way when the node began to leave does not say
+// afterwards that it stays: nobody gives it anything back.
+func TestWhoLeavesSaysSoLast(t *testing.T) {
+	bubble(t, []string{"n1", "n2", "n3"}, func(t *testing.T, st *stage) {
+		n2, before := st.node("n2"), st.node("n1").given()+st.node("n3").given()
+		time.Sleep(beat / 2)
+		n2.slow.Store(int64(beat / 5))
+		time.Sleep(beat/2 + time.Millisecond) // its sign of life comes to be
+		if err := n2.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := st.node("n1").given() + st.node("n3").given(); n != before {
+			t.Errorf("the others gave something away, %d times", n-before)
+		}
+		n2.even("n1", "n3")
+		st.end("n1", "n3")
+	})
+}
+
 // Nobody is there to give to: whoever leaves need not wait.
 func TestTheLastOneLeavesAtOnce(t *testing.T) {
 	bubble(t, []string{"n1"}, func(t *testing.T, st *stage) {

@@ -45,7 +45,8 @@ type member struct {
 	name string
 	line *line
 	skew atomic.Int64
-	held atomic.Bool // what Hold was told last
+	held atomic.Bool  // what Hold was told last
+	slow atomic.Int64 // for how long it considers, once, whether it is ready
 	duty context.CancelFunc
 
 	mu     sync.Mutex
@@ -82,6 +83,7 @@ func (st *stage) join(names ...string) {
 			Node: name, Process: process, Bus: m.line, Agreement: st.raft, Mover: m,
 			Gone:  func(_ context.Context, name string) bool { _, ended := st.gone.Load(name); return ended },
 			Hold:  m.held.Store,
+			Ready: func() error { time.Sleep(time.Duration(m.slow.Swap(0))); return nil },
 			Clock: func() time.Time { return time.Now().Add(time.Duration(m.skew.Load())) }, Logger: slog.New(slog.DiscardHandler),
 		}); err != nil {
 			st.t.Fatal(err)
@@ -170,6 +172,13 @@ func (m *member) TakeFrom(ctx context.Context, gone string, to map[string][]int)
 		return refuse
 	}
 	return m.Scheduler.TakeFrom(ctx, gone, to)
+}
+
+// given is how often it gave something away, or tried to.
+func (m *member) given() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.gave)
 }
 
 func (m *member) taken() []string {

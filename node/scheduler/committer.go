@@ -76,7 +76,7 @@ func (s *Scheduler) store(ctx context.Context, lane string, expect eventlog.Expe
 	if own {
 		defer s.stats.unknownSince.Store(0)
 	}
-	backoff := 10 * time.Millisecond
+	backoff, said := 10*time.Millisecond, false
 	for {
 		started := time.Now()
 		seq, err := s.cfg.Log.Append(ctx, lane, expect, id, body)
@@ -90,8 +90,12 @@ func (s *Scheduler) store(ctx context.Context, lane string, expect eventlog.Expe
 				return seq, err
 			}
 		}
-		if own && s.stats.unknownSince.CompareAndSwap(0, time.Now().UnixMilli()) {
-			s.log.Warn("the outcome of an append is unknown; trying again", "error", err)
+		if own {
+			s.stats.unknownSince.CompareAndSwap(0, time.Now().UnixMilli())
+		}
+		if !said {
+			said = true
+			s.log.Warn("the outcome of an append is unknown; trying again", "lane", lane, "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -25,6 +25,7 @@ type executor struct {
 	leaving                         bool // it said so: another incarnation may follow at once
 	asking                          bool
 	question                        int // the number of the last one; answers to others came late
+	unanswered                      int // questions in a row
 	code                            map[codeKey]struct{}
 	marks                           map[int][]*attempt // partition → attempts in the order of their claims
 }
@@ -205,18 +206,19 @@ func (m asked) handle(s *Scheduler) {
 		return
 	}
 	e.asking = false
-	if m.err != nil && e.seen.After(m.begun) {
-		s.ask(e) // it lives, and the question or the answer was lost
-		return
-	}
 	if m.epochs != s.epochs || m.err == nil && m.answer.Connection < e.connection {
 		s.ask(e) // partitions have moved meanwhile, or it was lost and came back
 		return
 	}
 	if m.err != nil || m.answer.Incarnation != e.incarnation {
+		if e.unanswered++; e.unanswered == 1 && e.seen.After(m.begun) {
+			s.ask(e) // it lives: the question or the answer may have been lost
+			return
+		}
 		s.log.Warn("an executor did not say what it holds; asking again at its next sign of life", "executor", m.name, "error", m.err)
 		return
 	}
+	e.unanswered = 0
 	e.known, e.connection, e.window = true, m.answer.Connection, min(m.answer.Windows[s.cfg.Node], wire.WindowMax)
 	if !e.joined {
 		e.joined = true

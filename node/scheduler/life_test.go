@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,7 +229,8 @@ func TestALostQuestionIsAskedAgainAtOnce(t *testing.T) {
 				time.Sleep(100 * time.Millisecond) // it is known by now
 				sign := func(mute int, reconnects bool) {
 					e.mu.Lock()
-					if e.silent, e.mute = true, mute; reconnects { // no other sign of life follows
+					e.silent, e.mute = true, mute // no other sign of life follows
+					if reconnects {
 						e.lost++
 					}
 					body := e.sign()
@@ -253,6 +257,79 @@ func TestALostQuestionIsAskedAgainAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An executor that lives and never answers is asked at its signs of life, and spoken
+// of.
+func TestAnExecutorThatNeverAnswersIsSpokenOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		var said lines
+		st.logger = slog.New(slog.NewTextHandler(&said, nil))
+		st.boot()
+		defer st.Stop()
+		e := st.executor("local", "i1", 2, succeed(time.Millisecond))
+		defer e.kill()
+		time.Sleep(100 * time.Millisecond)
+		e.mu.Lock()
+		e.mute = 1000
+		e.lost++ // it is asked anew
+		e.mu.Unlock()
+		const over = 30
+		time.Sleep(over * wire.AnnounceEvery)
+		e.mu.Lock()
+		asked := len(e.asked)
+		e.mu.Unlock()
+		if n := said.with("did not say what it holds"); n < over/3 || asked > over+2 {
+			t.Errorf("asked %d times, spoken of %d times", asked, n)
+		}
+	})
+}
+
+// lines are what was logged. It is safe for concurrent use.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(line))
+	return len(line), nil
+}
+
+// with counts those that hold a text.
+func (l *lines) with(text string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.all {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// Who waits for executors to be heard waits for one of their signs of life, and is
+// told why the scheduler ended meanwhile.
+func TestExecutorsHaveTheTimeToBeHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, memlog.Faults{})
+		began := time.Now()
+		st.boot()
+		if err := st.WaitHeard(t.Context()); err != nil || time.Since(began) < wire.AnnounceEvery || time.Since(began) > 2*wire.AnnounceEvery {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		st.Stop()
+		st.boot()
+		defer st.Stop()
+		damaged := errors.New("damaged")
+		st.Fail(damaged)
+		if err := st.WaitHeard(t.Context()); !errors.Is(err, damaged) {
+			t.Errorf("it failed, and is heard with %v", err)
+		}
+	})
 }
 
 // theFirstRunIsLost tells of one that is to have been sent twice and claimed once

@@ -38,10 +38,14 @@ type stage struct {
 	skew atomic.Int64
 	// snapshotEvents is after how many events a snapshot is made.
 	snapshotEvents int
+	logger         *slog.Logger
 }
 
 func newStage(t *testing.T, faults memlog.Faults) *stage {
-	return &stage{t: t, log: memlog.New(faults), bus: &localBus{handlers: map[string][]*subscription{}}}
+	return &stage{
+		t: t, log: memlog.New(faults), bus: &localBus{handlers: map[string][]*subscription{}},
+		logger: slog.New(slog.DiscardHandler),
+	}
 }
 
 // boot starts a process of the node over the stage's log.
@@ -52,7 +56,7 @@ func (st *stage) boot() *scheduler.Scheduler {
 		Node: "local", Process: string(rune('A' + st.processes)), Version: "test",
 		Log: st.log, Alone: true, Stream: streamID, Bus: st.bus, SnapshotFile: st.snapshot, SnapshotEvents: st.snapshotEvents,
 		Clock:  st.clock,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: st.logger,
 	})
 	if err != nil {
 		st.t.Fatal(err)

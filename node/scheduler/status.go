@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belfryhq/belfry/eventlog"
+	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
 	"github.com/belfryhq/belfry/node/record"
 	"github.com/belfryhq/belfry/projection"
@@ -79,9 +80,9 @@ func (s *Scheduler) Owners() (names [eventlog.Partitions]string) {
 	return names
 }
 
-// Executors are the live executors of a pool, for a check of code.
-func (s *Scheduler) Executors(ctx context.Context, pool string) (names []string) {
-	for _, e := range s.Status(ctx).Executors {
+// In lists the live executors of a pool.
+func (st Status) In(pool string) (names []string) {
+	for _, e := range st.Executors {
 		if e.Pool == pool && e.Alive {
 			names = append(names, e.Name)
 		}
@@ -90,21 +91,21 @@ func (s *Scheduler) Executors(ctx context.Context, pool string) (names []string)
 }
 
 // WaitHeard returns when each executor that is alive has had the time to be heard
-// since Start: one of their signs of life, and a bit. Who owns partitions before
-// that has nobody to give their runs to.
+// since Start. Who owns partitions before that has nobody to give their runs to. When
+// the scheduler has ended meanwhile, it returns why.
 func (s *Scheduler) WaitHeard(ctx context.Context) error {
 	select {
-	case <-time.After(time.Until(s.listening.Add(s.cfg.AnnounceEvery * heardPercent / 100))):
+	case <-time.After(time.Until(s.listening.Add(heardWithin))):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-s.stopped:
-		return ErrStopped
+		return cmp.Or(s.Err(), ErrStopped)
 	}
 }
 
-// heardPercent of the time between two signs of life brings one of each.
-const heardPercent = 110
+// heardWithin is one interval of executors' signs of life, and a bit.
+const heardWithin = wire.AnnounceEvery * 11 / 10
 
 // WaitExecutor returns when an executor of this name can be given runs.
 func (s *Scheduler) WaitExecutor(ctx context.Context, name string) error {
@@ -116,7 +117,7 @@ func (s *Scheduler) WaitExecutor(ctx context.Context, name string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.stopped:
-		return ErrStopped
+		return cmp.Or(s.Err(), ErrStopped)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/belfryhq/belfry/exec/wire"
 	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/scheduler"
 	"github.com/belfryhq/belfry/projection"
 )
 
@@ -62,6 +63,15 @@ func (s *Service) manages(ctx context.Context, r *request) *api.Error {
 	return nil
 }
 
+// present is how the scheduler is, or a refusal if it cannot say.
+func (s *Service) present(ctx context.Context) (scheduler.Status, *api.Error) {
+	st := s.cfg.Scheduler.Status(ctx)
+	if st.Items == nil {
+		return st, api.Errorf(api.Unavailable, "", "the node is stopping, or has too much to do to say how it is: try again")
+	}
+	return st, nil
+}
+
 func (s *Service) clusterStatus(ctx context.Context, r *request) (any, *api.Error) {
 	in, refused := decode[struct {
 		Strong bool `json:"strong"`
@@ -75,9 +85,9 @@ func (s *Service) clusterStatus(ctx context.Context, r *request) (any, *api.Erro
 	if _, refused := s.read(ctx, r, func(*projection.State) {}); refused != nil {
 		return nil, refused
 	}
-	st := s.cfg.Scheduler.Status(ctx)
-	if st.Items == nil {
-		return nil, api.Errorf(api.Unavailable, "", "the node is stopping, or has too much to do to say how it is: try again")
+	st, refused := s.present(ctx)
+	if refused != nil {
+		return nil, refused
 	}
 	answer := api.ClusterStatus{
 		Nodes: []api.NodeStatus{}, Executors: st.Executors, Items: st.Items,

@@ -95,7 +95,11 @@ func (s *Service) withCode(ctx context.Context, r *request, c command.Command, n
 
 // checkCode asks Python on the function's pool: an executor of it that is there.
 func (s *Service) checkCode(ctx context.Context, name, pool, code string) *api.Error {
-	executors := s.cfg.Scheduler.Executors(ctx, pool)
+	st, refused := s.present(ctx)
+	if refused != nil {
+		return refused
+	}
+	executors := st.In(pool)
 	if len(executors) == 0 {
 		return api.Errorf(api.Unavailable, "pool", "no executor of pool %q is alive to check the code: start one, or choose another pool", pool)
 	}
@@ -109,8 +113,8 @@ func (s *Service) checkCode(ctx context.Context, name, pool, code string) *api.E
 		question := nats.NewMsg(s.cfg.Prefix.ExecSubject(executor, wire.VerbCheck))
 		question.Data = body
 		reply, err = s.cfg.Node.RequestMsgWithContext(ctx, question)
-		if !errors.Is(err, nats.ErrNoResponders) {
-			break // the others have just ended
+		if !errors.Is(err, nats.ErrNoResponders) { // else it has just ended
+			break
 		}
 	}
 	if err != nil {

@@ -74,10 +74,11 @@ func (g gate) itemOf(c *client.Client, n int, function, name string) {
 	}
 }
 
-// until waits for something, at most half a minute.
+// until waits for something, at most a minute.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	const patience = time.Minute                                                      // several clusters may be starting beside it
+	// Several clusters may be starting beside it.
+	const patience = time.Minute
 	for end := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) { // real processes, real time
 		if time.Now().After(end) {
 			t.Fatalf("after %s it is still not so that %s", patience, what)
@@ -188,8 +189,13 @@ func TestCodeIsCheckedByWhoIsThere(t *testing.T) {
 	p := node(t)
 	killed := start(p.Executor("one", "--pool", "pair"))
 	start(p.Executor("two", "--pool", "pair"))
-	createIn(t, p.Client(api.Admin), "pair", "before", gateCode)
+	c := p.Client(api.Admin)
+	until(t, "both are known", func() bool {
+		st, err := c.ClusterStatus(t.Context())
+		return err == nil && len(st.Executors) == 2
+	})
 	killed.Kill()
+	time.Sleep(500 * time.Millisecond) // its server sees its end before the node does, which it tells nobody
 	answer, err := p.Conn().Request("belfry.api.admin.function.create",
 		[]byte(`{"name":"after","pool":"pair","code":"def execute(current_user, **kwargs):\n    return 1\n"}`), 30*time.Second)
 	if err != nil || !strings.Contains(string(answer.Data), `"name":"after"`) {

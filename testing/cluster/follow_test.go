@@ -66,11 +66,10 @@ func calls(t *testing.T, c *client.Client) (longest func() time.Duration) {
 	calling.Go(func() {
 		for ctx.Err() == nil {
 			begun := time.Now()
-			if _, err := c.CreateItem(ctx, api.ItemInput{
+			_, _ = c.CreateItem(ctx, api.ItemInput{ // one that fails took its time, too
 				Name: text("beside"), RunDateTime: text("2100-01-01T00:00:00Z"), Function: &api.RefInput{IDOrName: "talk"},
-			}); err == nil {
-				most.Store(max(most.Load(), int64(time.Since(begun))))
-			}
+			})
+			most.Store(max(most.Load(), int64(time.Since(begun))))
 			pause(ctx, 50*time.Millisecond)
 		}
 	})

@@ -195,3 +195,46 @@ func statuses(t *testing.T, nc *nats.Conn, service string, instances int) map[st
 	}
 	return answered
 }
+
+// A planned stop that waits for runs has handed Raft's lead on before: meanwhile
+// another node can do what only the leader does.
+func TestAStopHandsTheLeadOnFirst(t *testing.T) {
+	t.Parallel()
+	m := cluster.NewMembers(t, 3, "--slots", "2")
+	m.Start()
+	r := newRoles(t, m)
+	r.settled()
+	g := newGate(t)
+	create(t, m.Client(api.Admin), "gate", gateCode)
+	const runs = 6 // all slots: whoever stops has runs of its own
+	for n := range runs {
+		g.item(m.Client(api.Admin), n, "")
+	}
+	for n := range runs {
+		g.begun(n, 1)
+	}
+	p := r.raft()
+	var its api.Run // that it waits for
+	for n := range runs {
+		run, err := r.c.GetRun(t.Context(), "run_"+strings.TrimPrefix(itemID(n), "sci_"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Executor == p.Name {
+			its = run
+		}
+	}
+	if err := syscall.Kill(p.Pid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "another node leads", func() bool { return r.status().Leader != p.Name })
+	if now, err := r.c.GetRun(t.Context(), its.ID); err != nil || now.Status != api.Processing || now.Executor != p.Name || now.Attempt != its.Attempt {
+		t.Errorf("then it did not wait for its run %s any more: %+v, %v", its.ID, now, err)
+	}
+	g.open("")
+	if err := p.Wait(time.Minute); err != nil {
+		t.Errorf("it ended with %v: %s", err, p.Stderr())
+	}
+	waitEnded(t, m.Client(api.Admin), time.Minute)
+	cluster.Judge(t, m.Conn())
+}

@@ -92,7 +92,7 @@ func (o *ordeal) split(kind string, p *cluster.Process) {
 	from := time.Now()
 	o.m.Network.Split(style, few, many)
 	time.Sleep(o.splitFor)
-	o.works(p, o.splitFor/4)
+	o.works(p, max(o.splitFor/4, 2*contendMax))
 	to := time.Now()
 	o.m.Network.Heal()
 	o.note(kind, p.Name, what, from, fmt.Sprintf("connections %s", style))
