@@ -274,7 +274,10 @@ func TestAnExecutorThatNeverAnswersIsSpokenOf(t *testing.T) {
 		e.mu.Lock()
 		e.mute = 1000
 		e.lost++ // it is asked anew
+		body := e.sign()
 		e.mu.Unlock()
+		// From now on a sign of life comes amidst the wait for each answer.
+		_ = e.bus.Publish(wire.DefaultPrefix.AnnounceSubject(e.name), body)
 		const over = 30
 		time.Sleep(over * wire.AnnounceEvery)
 		e.mu.Lock()
