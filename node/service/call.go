@@ -24,8 +24,8 @@ func (s *Service) call(ctx context.Context, r *request, of eventlog.Entity) (any
 		return nil, refused
 	}
 	return s.start(ctx, r, in.Wait, func(r *request) (command.Command, *api.Error) {
-		id := s.draw(eventlog.PrefixRun, r)
-		return command.NewCall(r.by(), in, of, id)
+		by, id := s.draw(eventlog.PrefixRun, r)
+		return command.NewCall(by, in, of, id)
 	})
 }
 

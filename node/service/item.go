@@ -17,7 +17,8 @@ func (s *Service) itemCreate(ctx context.Context, r *request) (any, *api.Error) 
 	if refused != nil {
 		return nil, refused
 	}
-	c, refused := command.NewCreateItem(r.by(), in, s.draw(eventlog.PrefixItem, r))
+	by, id := s.draw(eventlog.PrefixItem, r)
+	c, refused := command.NewCreateItem(by, in, id)
 	if refused != nil {
 		return nil, refused
 	}

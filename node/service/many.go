@@ -99,8 +99,7 @@ func (m *many) commands() (commands []command.Command, places []int) {
 			m.refuse(place, refused)
 			continue
 		}
-		id := m.s.draw(eventlog.PrefixItem, m.r)
-		by := m.r.by()
+		by, id := m.s.draw(eventlog.PrefixItem, m.r)
 		by.CauseIndex = place
 		c, refused := command.NewCreateItem(by, in, id)
 		if refused != nil {

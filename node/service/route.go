@@ -8,6 +8,7 @@ import (
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
+	"github.com/belfryhq/belfry/node/command"
 )
 
 const (
@@ -139,13 +140,14 @@ func (r *request) overHop() {
 	}
 }
 
-// draw draws an id for what a request creates. A node that owns nothing leaves it
-// to the owner of a partition that follows from the request.
-func (s *Service) draw(prefix string, r *request) string {
+// draw stamps what a request creates and draws an id for it. A node that owns nothing
+// leaves it to the owner of a partition that follows from the request, whose own id
+// it may have to draw first: the stamp says it.
+func (s *Service) draw(prefix string, r *request) (command.By, string) {
 	if r.id == "" && !s.cfg.Scheduler.OwnsAny() {
 		r.overHop()
 	}
-	return s.cfg.Scheduler.DrawID(prefix, r.id)
+	return r.by(), s.cfg.Scheduler.DrawID(prefix, r.id)
 }
 
 // unshown says that a request was carried out whose record could not be read, and

@@ -409,3 +409,60 @@ func TestTheClusterIsASuperusers(t *testing.T) {
 		}
 	})
 }
+
+// What is created stands in the log under the very id under which a repetition, at
+// another node, would be recognised: also where the node that was asked owned nothing
+// when it drew the ids, and is given the partition before it decides.
+func TestACreateStandsUnderTheIDOfItsHops(t *testing.T) {
+	for _, create := range []struct{ verb, body string }{
+		{"item.create", `{"name":"one",` + inAnHour + `}`},
+		{"trigger.create", `{"name":"NAME","cron_schedule":"0 0 1 1 *","function":"hello"}`},
+		{"function.run", `{"id":"hello"}`},
+	} {
+		t.Run(create.verb, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newSeveral(t, "a", "b")
+				defer c.stop()
+				c.function()
+				for n := range 200 {
+					given := make(chan struct{})
+					go func() {
+						defer close(given)
+						c.give("a", "b", every()...)
+					}()
+					body := strings.ReplaceAll(create.body, "NAME", fmt.Sprint("name ", n))
+					_, cause, refused := c.nodes["b"].Ask(t.Context(), create.verb, api.Admin, "", []byte(body))
+					if refused != nil {
+						t.Fatal(refused)
+					}
+					<-given
+					soon()
+					if !c.caused(cause) {
+						t.Fatalf("%d: nothing in the log stands under %s", n, cause)
+					}
+					c.give("b", "a", every()...)
+					soon()
+				}
+			})
+		})
+	}
+}
+
+// caused says whether an event of the log was caused by a request.
+func (c *several) caused(id string) (found bool) {
+	c.t.Helper()
+	info, err := c.log.Info(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	err = c.log.Follow(c.t.Context(), 1, func(m eventlog.Message) error {
+		if found = found || strings.Contains(string(m.Body), `"`+id+`"`); m.Seq == info.LastSeq {
+			return errJudged
+		}
+		return nil
+	})
+	if err != errJudged { //nolint:errorlint // it is ours
+		c.t.Fatal(err)
+	}
+	return found
+}

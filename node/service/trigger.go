@@ -36,7 +36,8 @@ func (s *Service) triggerCreate(ctx context.Context, r *request) (any, *api.Erro
 	if refused != nil {
 		return nil, refused
 	}
-	c, refused := command.NewCreateTrigger(r.by(), in, s.draw(eventlog.PrefixTrigger, r))
+	by, id := s.draw(eventlog.PrefixTrigger, r)
+	c, refused := command.NewCreateTrigger(by, in, id)
 	if refused != nil {
 		return nil, refused
 	}
