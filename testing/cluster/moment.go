@@ -59,12 +59,14 @@ func WaitRuns(t testing.TB, p *Process, completed int, most time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
 	c := p.Client(api.Admin)
+	var failed error // the last call that did: on a busy machine one may, or after a fault
 	count := func(status api.Status) (n int) {
 		limit := 200 // each run is read back from the log: a page has to fit its time-out
 		for in := (api.RunList{List: api.List{Limit: &limit}, Status: status}); ; {
 			page, err := c.ListRuns(ctx, in)
 			if err != nil {
-				t.Fatalf("runs of status %s: %v", status, err)
+				failed = fmt.Errorf("runs of status %s: %w", status, err)
+				return n
 			}
 			n += len(page.Records)
 			if in.Cursor = page.Next; in.Cursor == "" {
@@ -73,17 +75,18 @@ func WaitRuns(t testing.TB, p *Process, completed int, most time.Duration) {
 		}
 	}
 	for {
+		failed = nil
 		open := count(api.Queued) + count(api.Processing)
 		done := 0
 		if open == 0 && completed > 0 {
 			done = count(api.Completed)
 		}
-		if open == 0 && done >= completed {
+		if failed == nil && open == 0 && done >= completed {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("after %v %d runs are open, %d of %d completed", most, open, done, completed)
+			t.Fatalf("after %v %d runs are open, %d of %d completed; %v", most, open, done, completed, failed)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
