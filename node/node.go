@@ -64,7 +64,8 @@ const (
 	// stream before it is believed: longer than they take to elect who leads.
 	gonePatience = 15 * time.Second
 	// scrubPatience is how long a start waits for all messages to be read: some
-	// 300,000, in a cluster 60,000. Those of a longer log are read while it serves.
+	// 300,000, in a cluster a fifth of that. Those of a longer log are read while it
+	// serves.
 	scrubPatience = time.Second
 )
 

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/belfryhq/belfry/eventlog"
 	"github.com/belfryhq/belfry/node/api"
@@ -33,4 +35,18 @@ func TestACreateOfBeforeTheLimitsIsRepeated(t *testing.T) {
 			t.Errorf("%+v is taken for the same: %v", create.New, got)
 		}
 	}
+}
+
+// A node that has ended does not know how it is, nor which executors there are: it
+// says so instead of showing that there are none.
+func TestANodeThatHasEndedShowsNoEmptyStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newSeveral(t, "a")
+		defer c.stop()
+		c.nodes["a"].cfg.Scheduler.Fail(errors.New("its log is gone"))
+		synctest.Wait()
+		if st, refused := c.nodes["a"].present(t.Context()); refused == nil || refused.Code != api.Unavailable {
+			t.Errorf("%+v, %v", st, refused)
+		}
+	})
 }
